@@ -1,0 +1,32 @@
+"""A finding: something a person should mend, at its place. A value, not an exception."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "approval", "warning"]
+
+BLOCKING: frozenset[Severity] = frozenset({"error"})
+"""What stops a pull request. `approval` awaits somebody: it lets the pull request pass and holds delivery back."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """`path:line:column: severity [rule] message`; line and column are 1-based, and 1:1 where a file as a whole is meant."""
+
+    path: str
+    line: int
+    column: int
+    rule: str
+    message: str
+    severity: Severity = "error"
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this finding stops a pull request."""
+        return self.severity in BLOCKING
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as the command line prints it."""
+        return asdict(self)

@@ -1,0 +1,200 @@
+"""A request: what access, for whom, why, how long and under which ticket. Never how it is delivered.
+
+Six kinds in the terms of Microsoft Graph's Permissions Management, without its OData noise. `REQUEST` validates any of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, ClassVar, Literal
+
+import rfc8785
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+
+from pmgitops.model.scalars import (
+    AwsAccount,
+    AwsAction,
+    AwsPolicy,
+    AwsResource,
+    AwsRole,
+    AzureOperation,
+    AzureScope,
+    GcpPermission,
+    GcpProject,
+    GcpResource,
+    GcpRole,
+    Guid,
+    Id,
+    StatementId,
+    Text,
+    TicketNumber,
+    Value,
+    distinct,
+    refuse,
+)
+from pmgitops.model.schedule import Schedule
+
+Provider = Literal["aws", "azure", "gcp"]
+
+
+class Identity(Value):
+    """Who gets the access."""
+
+    external_id: Id
+    """The identity's name in its source: an e-mail address, a user principal name, an ARN. Written plainly."""
+    source: Literal["saml", "ed", "local", "aws"]
+    """Where the identity lives: a SAML provider, Entra ID (`ed`), the authorization system itself, or an AWS account."""
+    type: Literal["user", "role", "application", "managedIdentity", "serviceAccount"]
+    account_id: AwsAccount | None = None
+    """With `source: aws`, the account of the identity; by default the request's own."""
+
+    @model_validator(mode="after")
+    def _account_of_aws(self) -> Identity:
+        if self.account_id and self.source != "aws":
+            raise refuse("identity", f"accountId goes with source aws, not {self.source}", at="accountId")
+        return self
+
+
+class Ticket(Value):
+    """The ticket that the request stands on (Graph beta's `ticketInfo`)."""
+
+    ticket_number: TicketNumber
+    ticket_system: Text
+    """The name of a ticket system in `pmgitops.yaml`, such as ServiceNow."""
+    ticket_submitter_identity_id: Id | None = None
+    ticket_approver_identity_id: Id | None = None
+
+
+class Statement(Value):
+    """One statement of an AWS policy document, in Graph's terms."""
+
+    statement_id: StatementId
+    effect: Literal["allow", "deny"]
+    actions: Annotated[tuple[AwsAction, ...], Field(min_length=1), distinct("action")] | None = None
+    not_actions: Annotated[tuple[AwsAction, ...], Field(min_length=1), distinct("action")] | None = None
+    resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
+    not_resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
+    condition: dict[Id, dict[Id, str | list[str]]] | None = Field(default=None, min_length=1)
+    """Operator -> key -> value or values, as IAM has it; scalars stay the text written."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Statement:
+        for one, other, names in (
+            (self.actions, self.not_actions, ("actions", "notActions")),
+            (self.resources, self.not_resources, ("resources", "notResources")),
+        ):
+            if bool(one) == bool(other):
+                problem = "has both" if one else "has neither"
+                raise refuse("statement", f"{problem} {names[0]} and {names[1]}; give exactly one of them")
+        return self
+
+
+class _Request(Value):
+    provider: ClassVar[Provider]
+
+    api_version: Literal["pmgitops/v1"]
+    """The version of this format."""
+    justification: Text = Field(max_length=4096)
+    """Why the access is needed."""
+    notes: Text | None = Field(default=None, max_length=4096)
+    """Anything else the approver should know."""
+    identity: Identity
+    schedule_info: Schedule
+    ticket_info: Ticket | None = None
+
+    def content(self) -> dict[str, Any]:
+        """The request as plain JSON values, absent fields left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @property
+    def revision(self) -> str:
+        """SHA-256 of the content's RFC 8785 form: moving or re-indenting a file changes nothing."""
+        return hashlib.sha256(rfc8785.dumps(self.content())).hexdigest()
+
+
+class _Aws(_Request):
+    provider = "aws"
+
+    authorization_system_id: AwsAccount
+    """The AWS account."""
+    assign_to_role_id: AwsRole | None = None
+    """The role of the account that the access is put on."""
+
+
+class AwsPolicies(_Aws):
+    """Managed policies of an AWS account."""
+
+    kind: Literal["aws-policies"]
+    policies: Annotated[tuple[AwsPolicy, ...], Field(min_length=1), distinct("policy")]
+
+
+class AwsActions(_Aws):
+    """Actions on resources of an AWS account."""
+
+    kind: Literal["aws-actions"]
+    statements: tuple[Statement, ...] = Field(min_length=1)
+
+    @field_validator("statements")
+    @classmethod
+    def _unique_ids(cls, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        seen: set[str] = set()
+        for place, statement in enumerate(statements):
+            if statement.statement_id in seen:
+                raise refuse(
+                    "repeated",
+                    f"statementId {statement.statement_id!r} stands twice; it is unique in a request",
+                    at=f"{place}.statementId",
+                )
+            seen.add(statement.statement_id)
+        return statements
+
+
+class _Azure(_Request):
+    provider = "azure"
+
+    authorization_system_id: Guid
+    """The Azure subscription."""
+    resource_id: AzureScope
+    """The scope: a management group, subscription, resource group or resource."""
+
+
+class AzureActions(_Azure):
+    """Operations at a scope of an Azure subscription."""
+
+    kind: Literal["azure-actions"]
+    actions: Annotated[tuple[AzureOperation, ...], Field(min_length=1), distinct("action")]
+
+
+class AzureRoles(_Azure):
+    """Roles at a scope of an Azure subscription."""
+
+    kind: Literal["azure-roles"]
+    roles: Annotated[tuple[Guid, ...], Field(min_length=1), distinct("role")]
+
+
+class _Gcp(_Request):
+    provider = "gcp"
+
+    authorization_system_id: GcpProject
+    """The GCP project."""
+    resource_id: GcpResource
+    """The project, folder, organization or resource."""
+
+
+class GcpActions(_Gcp):
+    """Permissions on a GCP resource."""
+
+    kind: Literal["gcp-actions"]
+    actions: Annotated[tuple[GcpPermission, ...], Field(min_length=1), distinct("action")]
+
+
+class GcpRoles(_Gcp):
+    """Roles on a GCP resource."""
+
+    kind: Literal["gcp-roles"]
+    roles: Annotated[tuple[GcpRole, ...], Field(min_length=1), distinct("role")]
+
+
+AnyRequest = AwsPolicies | AwsActions | AzureActions | AzureRoles | GcpActions | GcpRoles
+KINDS: tuple[str, ...] = ("aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles")
+REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(Annotated[AnyRequest, Field(discriminator="kind")])
