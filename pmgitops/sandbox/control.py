@@ -1,0 +1,285 @@
+"""`/_control/...`: what tests and people do to the sandbox from behind the scenes, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from .clock import iso
+from .faults import Fault
+from .graph.errors import GraphError
+from .graph.lifecycle import Lifecycle
+from .graph.routes import change_json, request_json
+from .servicenow.encoded_query import Query
+from .servicenow.errors import Refusal
+from .servicenow.records import Records
+from .servicenow.tables import TABLES, family
+from .world import World
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def control_routes() -> list[Mount]:
+    """Everything below `/_control`."""
+    routes = [
+        ("/requests", list_requests, "GET"),
+        ("/requests/{id}/{decision}", decide, "POST"),
+        ("/clock", show_clock, "GET"),
+        ("/advance", advance, "POST"),
+        ("/reset", reset, "POST"),
+        ("/settings", show_settings, "GET"),
+        ("/settings", change_settings, "POST"),
+        ("/log", show_log, "GET"),
+        ("/log", clear_log, "DELETE"),
+        ("/faults", list_faults, "GET"),
+        ("/faults", add_fault, "POST"),
+        ("/faults", clear_faults, "DELETE"),
+        ("/tickets", list_tickets, "GET"),
+        ("/tickets", create_ticket, "POST"),
+        ("/tickets/{number}", show_ticket, "GET"),
+        ("/tickets/{number}", change_ticket, "PATCH"),
+        ("/state", show_state, "GET"),
+    ]
+    return [Mount("/_control", routes=[Route(path, _plain(act), methods=[method]) for path, act, method in routes])]
+
+
+def _plain(act: Handler) -> Handler:
+    """Mistakes in a control call are told in one line."""
+
+    async def handler(request: Request) -> Response:
+        try:
+            return await act(request)
+        except (ValueError, TypeError, KeyError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except (GraphError, Refusal) as error:
+            return JSONResponse({"error": error.message}, error.status)
+        except HTTPException as error:
+            return JSONResponse({"error": error.detail}, error.status_code)
+
+    return handler
+
+
+# Requests and the clock.
+
+
+async def list_requests(request: Request) -> Response:
+    """Every request with its state and what happened to it."""
+    return JSONResponse({"requests": requests_of(_world(request))})
+
+
+def requests_of(world: World) -> list[dict[str, Any]]:
+    """Every request, oldest first: as Graph shows it, and what only the service knows."""
+    with world.store.transaction():
+        lifecycle_of(world).settle()
+    return [
+        {
+            "id": row["id"],
+            "status": row["status"],
+            "occurrence": row["occurrence"],
+            "caller": row["caller"],
+            "principal": row["principal"],
+            "ticket": row["ticket"],
+            "nextStep": row["next_step"],
+            "nextAt": iso(row["next_at"]) if row["next_at"] else None,
+            "request": request_json(row),
+        }
+        for row in world.store.all("SELECT * FROM requests ORDER BY seq")
+    ]
+
+
+async def decide(request: Request) -> Response:
+    """Approve or reject a pending request."""
+    world = _world(request)
+    make_decision(world, request.path_params["id"], request.path_params["decision"])
+    row = world.store.one("SELECT status, occurrence FROM requests WHERE id = ?", request.path_params["id"])
+    return JSONResponse(dict(row) if row else {})
+
+
+def make_decision(world: World, request_id: str, decision: str) -> None:
+    """`approve` or `reject`."""
+    lifecycle = lifecycle_of(world)
+    decisions = {"approve": lifecycle.approve, "reject": lifecycle.reject}
+    if decision not in decisions:
+        raise HTTPException(404, f"a request can be approved or rejected, not '{decision}'")
+    with world.store.transaction():
+        decisions[decision](request_id)
+        # What the approval makes due at once has happened when this call returns.
+        lifecycle.settle()
+
+
+def lifecycle_of(world: World) -> Lifecycle:
+    """The lifecycle under the settings of the moment."""
+    return Lifecycle(world.store, world.behaviour)
+
+
+async def show_clock(request: Request) -> Response:
+    """The sandbox's time."""
+    clock = _world(request).store.clock
+    return JSONResponse({"now": iso(clock.now()), "offsetSeconds": clock.offset / 1e6})
+
+
+async def advance(request: Request) -> Response:
+    """Move the clock forward by `seconds`, and let everything happen that falls due."""
+    seconds = (await _json(request)).get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 10**10:  # noqa: PLR2004
+        raise ValueError("'seconds' wants a number from 0 on")
+    world = _world(request)
+    pass_time(world, seconds)
+    return await show_clock(request)
+
+
+def pass_time(world: World, seconds: float) -> None:
+    """Move the clock forward and settle."""
+    with world.store.transaction():
+        world.store.advance(seconds)
+        lifecycle_of(world).settle()
+
+
+async def reset(request: Request) -> Response:
+    """Everything as it was at the start."""
+    _world(request).reset()
+    return JSONResponse({"reset": True})
+
+
+# Settings, log, faults.
+
+
+async def show_settings(request: Request) -> Response:
+    """Every setting."""
+    return JSONResponse(_world(request).behaviour.as_json())
+
+
+async def change_settings(request: Request) -> Response:
+    """Change those that are sent."""
+    world = _world(request)
+    world.behaviour = world.behaviour.changed(await _json(request))
+    return JSONResponse(world.behaviour.as_json())
+
+
+async def show_log(request: Request) -> Response:
+    """Every request received by Graph and ServiceNow, oldest first; secrets are masked."""
+    return JSONResponse({"log": list(_world(request).log)})
+
+
+async def clear_log(request: Request) -> Response:
+    """Forget them."""
+    _world(request).log.clear()
+    return Response(status_code=204)
+
+
+async def list_faults(request: Request) -> Response:
+    """Those that still wait for their request."""
+    return JSONResponse({"faults": _world(request).faults.as_json()})
+
+
+async def add_fault(request: Request) -> Response:
+    """One fault, to strike when its request comes."""
+    fault = _world(request).faults.add(Fault.of(await _json(request)))
+    return JSONResponse(asdict(fault), 201)
+
+
+async def clear_faults(request: Request) -> Response:
+    """No more faults."""
+    _world(request).faults.clear()
+    return Response(status_code=204)
+
+
+# Tickets, as the instance's administrator sees them.
+
+
+async def list_tickets(request: Request) -> Response:
+    """Every task."""
+    return JSONResponse({"tickets": [record.fields for record in tickets_of(_world(request))]})
+
+
+def tickets_of(world: World) -> list[Any]:
+    """Every record that extends task, as it came."""
+    return administrator(world).find("task", Query(groups=[[]]))
+
+
+async def create_ticket(request: Request) -> Response:
+    """`{"class": "incident", "number": "INC...", "caller_id": "alex", ...}`; any table, any number, also a second time."""
+    world = _world(request)
+    wanted = await _json(request)
+    table = wanted.pop("class", "incident")
+    if table not in TABLES:
+        raise ValueError(f"there is no table '{table}'; there are {', '.join(TABLES)}")
+    with world.store.transaction():
+        record = administrator(world).insert(table, wanted)
+    return JSONResponse(record.fields, 201)
+
+
+async def show_ticket(request: Request) -> Response:
+    """A ticket's fields, its journal, approvals and attachments."""
+    world = _world(request)
+    record = _ticket(world, request.path_params["number"])
+    below = {
+        "journal": ("sys_journal_field", "element_id"),
+        "approvals": ("sysapproval_approver", "sysapproval"),
+        "attachments": ("sys_attachment", "table_sys_id"),
+    }
+    related = {name: _related(world, table, key, record.sys_id) for name, (table, key) in below.items()}
+    return JSONResponse({**record.fields, **related})
+
+
+async def change_ticket(request: Request) -> Response:
+    """Change any fields, `state` and `approval` among them, without being asked for leave."""
+    world = _world(request)
+    wanted = await _json(request)
+    record = _ticket(world, request.path_params["number"])
+    with world.store.transaction():
+        changed = administrator(world).update(record, wanted)
+    return JSONResponse(changed.fields)
+
+
+def administrator(world: World) -> Records:
+    """The records, as `admin` works on them."""
+    return Records(world.store, world.behaviour, "admin")
+
+
+def _ticket(world: World, number: str) -> Any:
+    sql = f"SELECT sys_id FROM records WHERE fields ->> '$.number' = ? AND class IN ({','.join('?' * len(family('task')))})"  # noqa: S608, E501
+    row = world.store.one(sql, number, *family("task"))
+    if row is None:
+        raise HTTPException(404, f"there is no ticket '{number}'")
+    return administrator(world).get("task", row["sys_id"])
+
+
+def _related(world: World, table: str, key: str, sys_id: str) -> list[Any]:
+    sql = "SELECT fields FROM records WHERE class = ? AND fields ->> ? = ? ORDER BY seq"
+    return [json.loads(row["fields"]) for row in world.store.all(sql, table, f"$.{key}", sys_id)]
+
+
+async def show_state(request: Request) -> Response:
+    """Everything there is, for assertions and for bug reports."""
+    world = _world(request)
+    records: dict[str, list[Any]] = {}
+    for row in world.store.all("SELECT class, fields FROM records ORDER BY seq"):
+        records.setdefault(row["class"], []).append(json.loads(row["fields"]))
+    return JSONResponse({
+        "now": iso(world.store.clock.now()),
+        "settings": world.behaviour.as_json(),
+        "faults": world.faults.as_json(),
+        "requests": requests_of(world),
+        "changes": [change_json(row) for row in world.store.all("SELECT * FROM changes ORDER BY seq")],
+        "records": records,
+    })  # fmt: skip
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    document = json.loads(await request.body() or b"{}")
+    if not isinstance(document, dict):
+        raise ValueError("the body has to be a JSON object")  # noqa: TRY004 - told to the caller like any other mistake
+    return document

@@ -1,0 +1,1 @@
+"""Microsoft Graph beta, the Permissions Management part: requests, their change events, discovery."""

@@ -1,0 +1,128 @@
+"""The sandbox as a running server: one socket on loopback, one thread."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+
+from .app import application
+from .world import World
+
+_HOST = "127.0.0.1"
+_PATIENCE = 10.0
+
+
+class Sandbox:
+    """`with Sandbox() as sandbox:` serves on loopback until the block ends; port 0 takes any free one."""
+
+    def __init__(self, *, port: int = 0, state: Path | None = None, seed: int = 0) -> None:
+        self._wanted, self._state, self._seed = port, state, seed
+        self.port = port
+
+    @property
+    def servicenow_host(self) -> str:
+        """What a ServiceNow client takes for its instance's host; plain http."""
+        return f"{_HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{self.servicenow_host}"
+
+    @property
+    def graph_url(self) -> str:
+        """What stands for `https://graph.microsoft.com/beta`."""
+        return f"{self.url}/beta"
+
+    def __enter__(self) -> Sandbox:
+        """Serve; when this returns, the first request is answered."""
+        self._socket = _listen(self._wanted)
+        self.port = self._socket.getsockname()[1]
+        self._world = World.open(self._state, self._seed)
+        self._server = _Server(_config(self._world))
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="sandbox", daemon=True
+        )
+        self._thread.start()
+        self._wait_until_served()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, and let go of port and file."""
+        self._server.should_exit = True
+        self._thread.join(_PATIENCE)
+        self._socket.close()
+        self._world.store.close()
+
+    def _wait_until_served(self) -> None:
+        give_up = time.monotonic() + _PATIENCE
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > give_up:
+                raise RuntimeError("the sandbox did not start")
+            time.sleep(0.001)
+
+
+def serve(port: int, state: Path | None, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is told the address once it answers."""
+    stop = threading.Event()
+
+    def ask_to_stop(*_: Any) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Sandbox(port=port, state=state) as sandbox:
+            ready(sandbox.url)
+            stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """Closes at once: whoever is still connected to a stand-in has gone, or is being kept waiting by a fault."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.close()  # type: ignore[union-attr]
+        self.force_exit = True
+        await super().shutdown(sockets)
+
+
+def _listen(port: int) -> socket.socket:
+    # With the protocol named, asyncio switches Nagle off; without it every answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _config(world: World) -> uvicorn.Config:
+    return uvicorn.Config(
+        application(world),
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        # The Host header and the peer's address decide who may control the sandbox: nothing may rewrite them.
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )

@@ -1,0 +1,48 @@
+"""Everything one sandbox is: its store, its behaviour, the faults it was told to make, and the log of what it was asked."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .behaviour import Behaviour
+from .faults import Faults
+from .graph.catalog import seed_inventory
+from .servicenow.seed import seed_records
+from .store import Store
+
+_LONGEST_LOG = 100_000
+
+
+@dataclass
+class World:
+    """Passed to every part; `reset` makes it new."""
+
+    store: Store
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    faults: Faults = field(default_factory=Faults)
+    log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LONGEST_LOG))
+
+    @classmethod
+    def open(cls, state: Path | None, seed: int) -> World:
+        """In memory, or on a file that may hold an earlier run's state."""
+        world = cls(Store(state, seed))
+        if world.store.empty:
+            world.furnish()
+        return world
+
+    def reset(self) -> None:
+        """As it was at first: seeded data, default behaviour, no faults, an empty log, the real time."""
+        self.store.erase()
+        self.behaviour = Behaviour()
+        self.faults.clear()
+        self.log.clear()
+        self.furnish()
+
+    def furnish(self) -> None:
+        """Put in the systems, users and tickets that every sandbox starts with."""
+        with self.store.transaction():
+            seed_inventory(self.store)
+            seed_records(self.store)
