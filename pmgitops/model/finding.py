@@ -13,7 +13,7 @@ BLOCKING: frozenset[Severity] = frozenset({"error"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """`path:line:column: severity [rule] message`; line and column are 1-based, and 1:1 where a file as a whole is meant."""
+    """`path:line:column: severity [rule] message`; line and column count from 1, and are 1:1 for a file as a whole."""
 
     path: str
     line: int

@@ -1,6 +1,7 @@
 """A request: what access, for whom, why, how long and under which ticket. Never how it is delivered.
 
-Six kinds in the terms of Microsoft Graph's Permissions Management, without its OData noise. `REQUEST` validates any of them.
+Six kinds in the terms of Microsoft Graph's Permissions Management, without its OData noise. `REQUEST` validates any of
+them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 from typing import Annotated, Any, ClassVar, Literal
 
 import rfc8785
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from pmgitops.model.scalars import (
     AwsAccount,
@@ -43,7 +44,7 @@ class Identity(Value):
     external_id: Id
     """The identity's name in its source: an e-mail address, a user principal name, an ARN. Written plainly."""
     source: Literal["saml", "ed", "local", "aws"]
-    """Where the identity lives: a SAML provider, Entra ID (`ed`), the authorization system itself, or an AWS account."""
+    """Where the identity lives: a SAML provider, Entra ID (`ed`), the authorization system itself, an AWS account."""
     type: Literal["user", "role", "application", "managedIdentity", "serviceAccount"]
     account_id: AwsAccount | None = None
     """With `source: aws`, the account of the identity; by default the request's own."""
@@ -65,6 +66,9 @@ class Ticket(Value):
     ticket_approver_identity_id: Id | None = None
 
 
+_Comparison = Annotated[dict[Id, str | Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+
+
 class Statement(Value):
     """One statement of an AWS policy document, in Graph's terms."""
 
@@ -74,7 +78,7 @@ class Statement(Value):
     not_actions: Annotated[tuple[AwsAction, ...], Field(min_length=1), distinct("action")] | None = None
     resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
     not_resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
-    condition: dict[Id, dict[Id, str | list[str]]] | None = Field(default=None, min_length=1)
+    condition: Annotated[dict[Id, _Comparison], Field(min_length=1)] | None = None
     """Operator -> key -> value or values, as IAM has it; scalars stay the text written."""
 
     @model_validator(mode="after")
@@ -197,4 +201,6 @@ class GcpRoles(_Gcp):
 
 AnyRequest = AwsPolicies | AwsActions | AzureActions | AzureRoles | GcpActions | GcpRoles
 KINDS: tuple[str, ...] = ("aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles")
-REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(Annotated[AnyRequest, Field(discriminator="kind")])
+REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(
+    Annotated[AnyRequest, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
+)

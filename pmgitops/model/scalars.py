@@ -1,7 +1,7 @@
 """The scalars of a request file: text checked by grammar, each refusal saying what is and what may be.
 
 The loader hands every scalar over as the text that was written, so nothing here is guessed by YAML: an unquoted
-`012345678901` is an account id, `no` is text. Grammars and their sources: Microsoft Graph beta and v1.0 (`Edm.Duration`,
+`012345678901` is an account id, `no` is text. Sources of the grammars: Microsoft Graph beta and v1.0 (`Edm.Duration`,
 `Edm.DateTimeOffset`), IAM's ARN and policy grammars, Azure's scopes and operations, GCP's permissions and roles.
 """
 
@@ -28,6 +28,7 @@ class Value(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         use_attribute_docstrings=True,
+        defer_build=True,  # one validator is built, for all six kinds, when the first file asks for it
     )
 
 
@@ -51,7 +52,8 @@ def ascii_id(text: str) -> str:
         if not "!" <= char <= "~":
             name = unicodedata.name(char, "an unnamed character")
             raise refuse(
-                "ascii", f"{_shown(text)} has U+{ord(char):04X} ({name}) at character {place}; ids are ASCII without blanks"
+                "ascii",
+                f"{_shown(text)} has U+{ord(char):04X} ({name}) at character {place}; ids are ASCII without blanks",
             )
     return text
 
@@ -120,7 +122,7 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: str) -> timedelta:
-    """`P[nD][T[nH][nM][n[.n]S]]` (Edm.Duration without a sign) as a timedelta; ValueError where it is none or not positive."""
+    """`P[nD][T[nH][nM][n[.n]S]]` (Edm.Duration without a sign) as a timedelta; ValueError unless it is positive."""
     match = _DURATION.fullmatch(text)
     if not match or text == "P":
         raise ValueError(text)
@@ -219,7 +221,10 @@ Month = Annotated[int, whole(1, 12), Field(ge=1, le=12)]
 
 AwsAccount = Annotated[str, shaped("account", r"\d{12}", "an AWS account id of twelve digits"), _or_number(r"^\d{12}$")]
 GcpProject = Annotated[
-    str, shaped("project", r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "a GCP project id, such as carbide-bonsai-205017")
+    str,
+    shaped(
+        "project", r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "a GCP project id, such as carbide-bonsai-205017"
+    ),
 ]
 TicketNumber = Annotated[
     str,
@@ -227,7 +232,9 @@ TicketNumber = Annotated[
     _or_number(r"^[A-Za-z0-9_-]{1,40}$"),
 ]
 
-StatementId = Annotated[str, shaped("statement-id", r"[A-Za-z0-9]{1,64}", "a statement id (1 to 64 letters and digits)")]
+StatementId = Annotated[
+    str, shaped("statement-id", r"[A-Za-z0-9]{1,64}", "a statement id (1 to 64 letters and digits)")
+]
 AwsAction = Annotated[
     str,
     shaped("aws-action", r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+", "an AWS action: service:Name with one colon, or *"),
@@ -247,7 +254,8 @@ AwsPolicy = Annotated[
     str,
     own(
         _PARTITION + r":iam::({account}|aws):policy/[A-Za-z0-9+=,.@_/-]{1,512}",
-        "a policy of the request's own account or of AWS: arn:aws:iam::{account}:policy/NAME or arn:aws:iam::aws:policy/NAME",
+        "a policy of the request's own account or of AWS: "
+        "arn:aws:iam::{account}:policy/NAME or arn:aws:iam::aws:policy/NAME",
     ),
 ]
 

@@ -57,7 +57,9 @@ class Expiration(Value):
             raise refuse("expiration", "has both duration and endDateTime; give one of them", at="endDateTime")
         wanted = "afterDuration" if self.duration else "afterDateTime" if self.end_date_time else None
         if wanted and self.type != wanted:
-            raise refuse("expiration", f"type {self.type!r} does not go with what is given; it is {wanted!r}", at="type")
+            raise refuse(
+                "expiration", f"type {self.type!r} does not go with what is given; it is {wanted!r}", at="type"
+            )
         if not wanted and self.type in {"afterDuration", "afterDateTime"}:
             missing = "duration" if self.type == "afterDuration" else "endDateTime"
             raise refuse("expiration", f"type {self.type!r} needs {missing}", at="type")
@@ -164,7 +166,8 @@ class Numbered(_Range):
 
 Pattern = Annotated[
     Annotated[
-        Daily | Weekly | AbsoluteMonthly | RelativeMonthly | AbsoluteYearly | RelativeYearly, Field(discriminator="type")
+        Daily | Weekly | AbsoluteMonthly | RelativeMonthly | AbsoluteYearly | RelativeYearly,
+        Field(discriminator="type"),
     ],
     BeforeValidator(_named_type),
 ]
