@@ -23,6 +23,6 @@ def __getattr__(name: str) -> Any:
     """The server and what it stands on are loaded when they are asked for: `pmgitops --help` does without."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import server
+    from . import server  # noqa: PLC0415 - lazy on purpose
 
     return getattr(server, name)

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free one")
     parser.add_argument("--state", type=Path, default=None, help="a file to keep the state in; in memory without it")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.state, lambda url: print(url, flush=True))  # noqa: T201 - the command's output
+    serve(arguments.port, arguments.state, lambda url: print(url, flush=True))  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

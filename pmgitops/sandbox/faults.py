@@ -1,7 +1,7 @@
 """Faults on demand: what a client may meet between itself and a service, or from it.
 
-A fault is matched by method, path and query; it strikes `times` times (after letting `skip` pass), `before` the request is
-handled or `after` it has been, when the service has done its work and only the answer is lost.
+A fault is matched by method, path and query; it strikes `times` times (after letting `skip` pass), `before` the request
+is handled or `after` it has been, when the service has done its work and only the answer is lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from typing import Any, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HTML = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>"
+_HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>"
+
+_PREPARED = {
+    "html": (200, _HTML, "text/html; charset=utf-8"),
+    "wrong-json": (200, b'["not", "what", "was", "asked"]', "application/json"),
+    "empty": (202, b"", ""),
+}
 
 Deed = Literal["status", "html", "delay", "cut", "close", "partial", "wrong-json", "empty", "redirect"]
 _DEEDS = ("status", "html", "delay", "cut", "close", "partial", "wrong-json", "empty", "redirect")
@@ -62,7 +68,7 @@ class Fault:
             raise ValueError("'when' is before or after")
         for pattern in (fault.method, fault.path, fault.query):
             re.compile(pattern)
-        if fault.do == "redirect" and not 300 <= fault.status < 400:  # noqa: PLR2004
+        if fault.do == "redirect" and not 300 <= fault.status < 400:
             fault.status = 302
         return fault
 
@@ -157,23 +163,15 @@ async def _held_back(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
 
 
 def _faulty(fault: Fault, answer: Answer | None) -> Answer:
-    match fault.do:
-        case "delay" if answer is not None:
-            return answer
-        case "partial" if answer is not None:
-            # The length fits, so only a reader of the JSON can tell that half of it is missing.
-            return _answer(fault, answer.status, answer.body[: len(answer.body) // 2], "application/json")
-        case "html":
-            return _answer(fault, 200, _HTML.encode(), "text/html; charset=utf-8")
-        case "wrong-json":
-            return _answer(fault, 200, b'["not", "what", "was", "asked"]', "application/json")
-        case "empty":
-            return _answer(fault, 202, b"", "")
-        case "redirect":
-            fault.headers.setdefault("Location", fault.location or "/login.do")
-            return _answer(fault, fault.status, b"", "text/html")
-        case _:
-            return _answer(fault, fault.status, b"", "application/json")
+    if fault.do == "delay" and answer is not None:
+        return answer
+    if fault.do == "partial" and answer is not None:
+        # The length fits, so only a reader of the JSON can tell that half of it is missing.
+        return _answer(fault, answer.status, answer.body[: len(answer.body) // 2], "application/json")
+    if fault.do == "redirect":
+        fault.headers.setdefault("Location", fault.location or "/login.do")
+    status, body, content_type = _PREPARED.get(fault.do, (fault.status, b"", "application/json"))
+    return _answer(fault, status, body, content_type)
 
 
 def _answer(fault: Fault, status: int, body: bytes, content_type: str) -> Answer:

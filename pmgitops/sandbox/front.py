@@ -139,4 +139,4 @@ def _readable(content_type: str, body: bytes) -> Any:
 def _unsecret(caller: Any) -> str | None:
     """The caller's name; a real token that was sent by mistake is not kept."""
     name = getattr(caller, "name", caller)
-    return "<token>" if name and (_JWT.fullmatch(name) or len(name) > 100) else name  # noqa: PLR2004
+    return "<token>" if name and (_JWT.fullmatch(name) or len(name) > 100) else name

@@ -89,7 +89,7 @@ def _back() -> Response:
 @cache
 def _template() -> jinja2.Template:
     # Loaded with the first look at the page: a test that never looks does not wait for it.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     return Environment(
         loader=PackageLoader(__package__ or "", "templates"), autoescape=True, undefined=StrictUndefined
@@ -118,8 +118,8 @@ def _request(world: World, row: dict[str, Any]) -> dict[str, Any]:
 def _wanted(action: dict[str, Any]) -> list[str]:
     named = [entry["id"] for entry in [*action.get("policies", []), *action.get("roles", [])]]
     statements = [
-        f"{statement['effect']} {', '.join(statement['actions'] or ['not ' + name for name in statement['notActions']])}"
-        for statement in action.get("statements", [])
+        f"{one['effect']} {', '.join(one['actions'] or ['not ' + name for name in one['notActions']])}"
+        for one in action.get("statements", [])
     ]
     return [*named, *statements, *action.get("actions", [])]
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 
@@ -42,7 +42,7 @@ class Sandbox:
         """What stands for `https://graph.microsoft.com/beta`."""
         return f"{self.url}/beta"
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         """Serve; when this returns, the first request is answered."""
         self._socket = _listen(self._wanted)
         self.port = self._socket.getsockname()[1]
@@ -94,7 +94,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for connection in list(self.server_state.connections):
-            connection.transport.close()  # type: ignore[union-attr]
+            connection.transport.close()
         self.force_exit = True
         await super().shutdown(sockets)
 

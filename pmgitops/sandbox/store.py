@@ -1,4 +1,4 @@
-"""Where everything the sandbox knows is kept: one SQLite database, in memory or in a file that a later run can go on with."""
+"""Where everything the sandbox knows is kept: one SQLite database, in memory, or in a file for a later run."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Store:
     def erase(self) -> None:
         """Forget everything, the moved clock too."""
         for table in _TABLES:
-            self.run(f"DELETE FROM {table}")  # noqa: S608 - names from the tuple above
+            self.run(f"DELETE FROM {table}")  # noqa: S608
         self.clock.offset = 0
 
     def advance(self, seconds: float) -> None:

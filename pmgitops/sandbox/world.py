@@ -1,4 +1,4 @@
-"""Everything one sandbox is: its store, its behaviour, the faults it was told to make, and the log of what it was asked."""
+"""Everything one sandbox is: its store, its behaviour, the faults it is to make, and the log of what it was asked."""
 
 from __future__ import annotations
 

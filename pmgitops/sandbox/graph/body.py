@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ..clock import read_instant
-from ..store import Json
+from pmgitops.sandbox.clock import read_instant
+from pmgitops.sandbox.store import Json
+
 from .errors import bad_request
 from .schedule import duration_of
 
@@ -32,7 +33,7 @@ def validate(body: object) -> Json:
     """The body of a create, or the 400 that names every member that is wrong."""
     faults = list(_closed("scheduledPermissionsRequest", REQUEST)(body, ""))
     if not faults:
-        assert isinstance(body, dict)  # noqa: S101 - a body that is no object is a fault
+        assert isinstance(body, dict)
         faults = list(_consistent(body))
         if not faults:
             return body

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..store import Json, Store, compact
+from pmgitops.sandbox.store import Json, Store, compact
 
 _CONTEXT = "$metadata#external/authorizationSystems"
 
@@ -28,11 +28,12 @@ SYSTEMS = (
     System("aws", "377596131774", "staging", "offline", "enabled"),
     System("aws", "956987887735", "development"),
     System("aws", "111122223333", "cloud production", "online", "enabled"),
-    System("azure", "5757f970-a701-4a2d-8cdb-97c858216084", "Microsoft Azure Sponsorship 2", "online", "notConfigured"),
+    System("azure", "5757f970-a701-4a2d-8cdb-97c858216084", "Microsoft Azure Sponsorship 2", "online",
+           "notConfigured", "2023-03-17T21:12:48Z"),
     System("azure", "87eefd90-95a3-480a-ba42-56ff299a05ee", "Contoso cloud", "online", "enabled"),
     System("gcp", "carbide-bonsai-205017", "ck-staging", "offline", "noRecentDataCollected"),
     System("gcp", "contoso-analytics-310418", "cloud analytics", "online", "enabled"),
-)
+)  # fmt: skip
 
 _PEOPLE = (("alex", "contoso.com", "Alex Wilber"), ("alexmanager", "contoso.com", "Alex Manager"),
            ("alex", "adatum.com", "Alex Adatum"), ("megan", "contoso.com", "Megan Bowen"))  # fmt: skip
@@ -52,7 +53,8 @@ _AWS_ACTIONS = (
     ("iam:PassRole", "iam", None, "high", "role"),
 )  # fmt: skip
 _AWS_RESOURCES = (("contoso-logs", "bucket", "s3", "arn:aws:s3:::contoso-logs"),
-                  ("web-1", "instance", "ec2", "arn:aws:ec2:eu-west-1:{system}:instance/i-0abc123def4567890"))  # fmt: skip
+                  ("web-1", "instance", "ec2", "arn:aws:ec2:eu-west-1:{system}:instance/i-0abc123def456789"),
+                  )  # fmt: skip
 
 _AZURE_ACTIONS = (
     ("Microsoft.Authorization/roleAssignments/read", "Microsoft.Authorization", "read", "normal", "roleAssignments"),
@@ -86,7 +88,8 @@ _GCP_ROLES = (("roles/dialogflow.aamAdmin", "AAM Admin", "system", "dialogflow")
               ("roles/viewer", "Viewer", "system", "compute"),
               ("projects/{system}/roles/dataReader", "Data Reader", "custom", "aiplatform"))  # fmt: skip
 _GCP_RESOURCES = (("{system}", "project", "cloudresourcemanager", "{system}"),
-                  ("trainer-1", "instance", "compute", "projects/{system}/zones/europe-west1-b/instances/trainer-1"))  # fmt: skip
+                  ("trainer-1", "instance", "compute",
+                   "projects/{system}/zones/europe-west1-b/instances/trainer-1"))  # fmt: skip
 
 Entry = tuple[str, str, str, Json]  # collection, id, external id, what is shown
 

@@ -11,8 +11,9 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..store import Json
-from ..world import World
+from pmgitops.sandbox.store import Json
+from pmgitops.sandbox.world import World
+
 from .errors import GraphError, not_found
 from .odata import Columns
 from .pages import Collection, page_of
@@ -156,7 +157,7 @@ def _keyed(segments: list[str]) -> tuple[str, str | None, list[str]]:
 
 
 def _segments(raw: str) -> list[str]:
-    """The path's segments; a slash between quotes belongs to a key, as in `policies(externalId='arn:aws:iam::1:policy/x')`."""
+    """The path's segments; a slash between quotes belongs to a key: `roles(externalId='arn:aws:iam::1:role/x')`."""
     segments, quoted = [""], False
     for part in re.split(r"('|%27|/)", raw):
         if part == "/" and not quoted:

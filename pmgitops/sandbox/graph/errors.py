@@ -42,7 +42,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     """Starlette's exception handler: whatever was raised, in Graph's shape."""
     if isinstance(error, HTTPException):
         path = request.url.path.rsplit("/", 1)[-1]
-        message = f"Resource not found for the segment '{path}'." if error.status_code == 404 else error.detail  # noqa: PLR2004
+        message = f"Resource not found for the segment '{path}'." if error.status_code == 404 else error.detail
         error = GraphError(error.status_code, _CODES.get(error.status_code, "BadRequest"), message)
     if not isinstance(error, GraphError):
         error = GraphError(500, "InternalServerError", "The sandbox itself is broken; its log says where.")

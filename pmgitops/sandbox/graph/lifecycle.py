@@ -1,8 +1,8 @@
-"""What happens to a request over time. Each step is a change event; nothing runs in the background: reads settle what is due.
+"""What happens to a request over time, each step a change event. No background work: reads settle what is due.
 
 submitted -> rejected
           -> canceled
-          -> approved -> [granting -> granted (or grantingFailed) -> revoking -> revoked (or revokingFailed)] * -> completed
+          -> approved -> (granting -> granted | grantingFailed -> revoking -> revoked | revokingFailed)* -> completed
                       -> canceled, by way of revoking and revoked where access is held
 """
 
@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from ..behaviour import Behaviour
-from ..clock import SECOND
-from ..store import Json, Store, compact
+from pmgitops.sandbox.behaviour import Behaviour
+from pmgitops.sandbox.clock import SECOND
+from pmgitops.sandbox.store import Json, Store, compact
+
 from .errors import GraphError, bad_request, not_found
 from .schedule import next_window
 

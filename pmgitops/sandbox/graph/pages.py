@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..store import Json
-from ..world import World
+from pmgitops.sandbox.store import Json
+from pmgitops.sandbox.world import World
+
 from .odata import Columns, Filter, Page, order, select
 
 
@@ -36,11 +37,11 @@ def page_of(request: Request, world: World, collection: Collection, *, context: 
     where = f"FROM {collection.table} WHERE {' AND '.join(conditions)}"
     by = order(page.get("$orderby"), collection.columns, default="seq")
     # One more than the page holds tells whether there is another page.
-    rows = world.store.all(f"SELECT * {where} ORDER BY {by} LIMIT ? OFFSET ?", *values, page.size + 1, page.offset)  # noqa: S608
+    rows = world.store.all(f"SELECT * {where} ORDER BY {by} LIMIT ? OFFSET ?", *values, page.size + 1, page.offset)
     url = f"{request.url.scheme}://{request.url.netloc}"
     answer: Json = {"@odata.context": f"{url}/beta/$metadata#{context}"}
     if page.get("$count") == "true":
-        counted = world.store.one(f"SELECT count(*) AS n {where}", *values)  # noqa: S608
+        counted = world.store.one(f"SELECT count(*) AS n {where}", *values)
         answer["@odata.count"] = counted["n"] if counted else 0
     entries = [collection.show(row) for row in rows[: page.size]]
     answer["value"] = [select(entry, page.get("$select")) for entry in entries] if page.get("$select") else entries

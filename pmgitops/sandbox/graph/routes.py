@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..clock import iso
-from ..store import Json
-from ..world import World
+from pmgitops.sandbox.clock import iso
+from pmgitops.sandbox.store import Json
+from pmgitops.sandbox.world import World
+
 from .body import validate
 from .discovery import discover
 from .errors import GraphError, bad_request, not_found, refuse
@@ -77,7 +78,9 @@ async def create(request: Request) -> Response:
     body = validate(await _json(request))
     with world.store.transaction():
         made = _lifecycle(world).submit(body, _caller(request).name)
-    context = f"{_root(request)}/$metadata#identityGovernance/permissionsManagement/scheduledPermissionsRequests/$entity"
+    context = (
+        f"{_root(request)}/$metadata#identityGovernance/permissionsManagement/scheduledPermissionsRequests/$entity"
+    )
     return JSONResponse({"@odata.context": context, **request_json(made)}, 201)
 
 
@@ -98,9 +101,7 @@ async def list_my_requests(request: Request) -> Response:
     """`GET filterByCurrentUser(on='principal'|'createdBy'|'approver')`."""
     restriction = _MINE.get(request.path_params["on"])
     if restriction is None:
-        raise bad_request(
-            f"'{request.path_params['on']}' is no scheduledPermissionsRequestFilterByCurrentUserOptions."
-        )
+        raise bad_request(f"'{request.path_params['on']}' is no scheduledPermissionsRequestFilterByCurrentUserOptions.")
     if request.path_params["on"] == "approver" and _caller(request).administrator:
         restriction = "?1 IS NOT NULL"
     return _requests(request, restriction)
@@ -111,7 +112,9 @@ def _requests(request: Request, restriction: str) -> Response:
     _lifecycle(world).settle()
     values: tuple[object, ...] = (_caller(request).name,) if restriction else ()
     collection = Collection("requests", _REQUEST_COLUMNS, request_json, restriction, values)
-    return page_of(request, world, collection, context="identityGovernance/permissionsManagement/scheduledPermissionsRequests")
+    return page_of(
+        request, world, collection, context="identityGovernance/permissionsManagement/scheduledPermissionsRequests"
+    )
 
 
 async def list_changes(request: Request) -> Response:
@@ -129,7 +132,9 @@ async def get_change(request: Request) -> Response:
     row = world.store.one("SELECT * FROM changes WHERE id = ?", request.path_params["id"])
     if row is None:
         raise not_found(f"There is no permissionsRequestChange '{request.path_params['id']}'.")
-    return JSONResponse({"@odata.context": f"{_root(request)}/$metadata#permissionsRequestChanges/$entity", **change_json(row)})
+    return JSONResponse(
+        {"@odata.context": f"{_root(request)}/$metadata#permissionsRequestChanges/$entity", **change_json(row)}
+    )
 
 
 def request_json(row: sqlite3.Row) -> Json:

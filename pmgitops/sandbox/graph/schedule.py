@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 
-from ..clock import SECOND, instant, moment, read_instant
-from ..store import Json
+from pmgitops.sandbox.clock import SECOND, instant, moment, read_instant
+from pmgitops.sandbox.store import Json
 
 DURATION = re.compile(r"(-)?P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

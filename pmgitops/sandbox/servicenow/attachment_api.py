@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .calls import Call
-from .errors import Refusal, aborted_by_rule, no_record
+from .errors import ServiceNowError, aborted_by_rule, no_record
 from .records import Record, as_text
 from .table_api import page_of_records
 from .tables import TABLES
@@ -32,7 +32,7 @@ async def upload_file(request: Request) -> Response:
     call = Call(request)
     kind = request.headers.get("content-type")
     if not kind:
-        raise Refusal(400, "Content-Type header is missing", None)
+        raise ServiceNowError(400, "Content-Type header is missing", None)
     names = {name: call.text(name) for name in ("table_name", "table_sys_id", "file_name")}
     return _attach(call, names, kind, await request.body())
 
@@ -42,12 +42,12 @@ async def upload_form(request: Request) -> Response:
     call = Call(request)
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data") or "boundary=" not in kind:
-        raise Refusal(415, "Unsupported media type", "A multipart/form-data body with a boundary is needed")
+        raise ServiceNowError(415, "Unsupported media type", "A multipart/form-data body with a boundary is needed")
     parts = _parts(kind, await request.body())
     names = {name: _content(part).decode() for name, part in parts.items() if part.get_filename() is None}
     file = next((part for part in parts.values() if part.get_filename() is not None), None)
     if file is None:
-        raise Refusal(400, "The file is missing", None)
+        raise ServiceNowError(400, "The file is missing", None)
     names["file_name"] = file.get_filename() or ""
     return _attach(call, names, file.get_content_type(), _content(file))
 
@@ -86,9 +86,9 @@ def _found(call: Call) -> Record:
 def _attach(call: Call, names: dict[str, str], kind: str, content: bytes) -> Response:
     missing = [name for name in ("table_name", "table_sys_id", "file_name") if not names.get(name)]
     if missing:
-        raise Refusal(400, f"Missing parameter: {', '.join(missing)}", None)
+        raise ServiceNowError(400, f"Missing parameter: {', '.join(missing)}", None)
     if names["table_name"] not in TABLES:
-        raise Refusal(400, f"Invalid table {names['table_name']}", None)
+        raise ServiceNowError(400, f"Invalid table {names['table_name']}", None)
     target = call.records.get(names["table_name"], names["table_sys_id"])
     if target is None or not call.records.visible(target):
         raise no_record()
@@ -108,10 +108,10 @@ def _attach(call: Call, names: dict[str, str], kind: str, content: bytes) -> Res
 def _refuse_by_property(call: Call, names: dict[str, str], content: bytes, digest: str) -> None:
     behaviour = call.world.behaviour
     if len(content) > behaviour.attachment_max_bytes:
-        raise Refusal(400, "File size exceeds the maximum", f"{behaviour.attachment_max_bytes} bytes")
+        raise ServiceNowError(400, "File size exceeds the maximum", f"{behaviour.attachment_max_bytes} bytes")
     extension = PurePath(names["file_name"]).suffix.removeprefix(".").lower()
     if behaviour.attachment_extensions and extension not in behaviour.attachment_extensions:
-        raise Refusal(403, "File type is not allowed", f"extension '{extension}'")
+        raise ServiceNowError(403, "File type is not allowed", f"extension '{extension}'")
     if behaviour.attachment_refuse_identical:
         sql = "SELECT sys_id FROM records WHERE fields ->> '$.table_sys_id' = ? AND fields ->> '$.hash' = ?"
         row = call.world.store.one(sql, names["table_sys_id"], digest)
@@ -119,7 +119,7 @@ def _refuse_by_property(call: Call, names: dict[str, str], content: bytes, diges
             raise aborted_by_rule(_TABLE, "Identical attachment", row["sys_id"])
 
 
-def _shown(call: Call, record: Record) -> dict[str, object]:
+def _shown(call: Call, record: Record) -> dict[str, str]:
     """The Attachment API knows stored values only, and makes the link for the address it is asked at."""
     shown = {name: value for name, value in record.fields.items() if name != "sys_class_name"}
     return shown | {"download_link": f"{call.api}/attachment/{record.sys_id}/file"}

@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ..world import World
+from pmgitops.sandbox.world import World
+
 from .encoded_query import Query, parse
-from .errors import Refusal
+from .errors import ServiceNowError
 from .records import Record, Records
 from .rendering import Manner, Rendering, known_field
 from .tables import TABLES
@@ -44,25 +45,25 @@ class Call:
         """The table of the path; 400 where there is none."""
         name: str = self.request.path_params["table"]
         if name not in TABLES:
-            raise Refusal(400, f"Invalid table {name}", None)
+            raise ServiceNowError(400, f"Invalid table {name}", None)
         return name
 
     def accepts_json(self) -> None:
         """Accept is needed, and has to let JSON through."""
         accept = self.request.headers.get("accept")
         if not accept:
-            raise Refusal(400, "Accept header is missing", None)
+            raise ServiceNowError(400, "Accept header is missing", None)
         kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
         if not set(kinds) & set(_READABLE):
-            raise Refusal(406, "Requested media type is not supported", f"Accept: {accept}")
+            raise ServiceNowError(406, "Requested media type is not supported", f"Accept: {accept}")
 
     async def body(self) -> dict[str, Any]:
         """The JSON object that was sent; of a list only its first."""
         kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind:
-            raise Refusal(400, "Content-Type header is missing", None)
+            raise ServiceNowError(400, "Content-Type header is missing", None)
         if kind not in ("application/json", "text/json"):
-            raise Refusal(415, "Unsupported media type", f"Content-Type: {kind}")
+            raise ServiceNowError(415, "Unsupported media type", f"Content-Type: {kind}")
         raw = await self.request.body()
         try:
             document = json.loads(raw) if len(raw) <= _LARGEST_BODY else None
@@ -71,7 +72,7 @@ class Call:
         if isinstance(document, list) and document:
             document = document[0]
         if not isinstance(document, dict):
-            raise Refusal(400, "Exception while reading request", "Cannot read the body as one JSON object")
+            raise ServiceNowError(400, "Exception while reading request", "Cannot read the body as one JSON object")
         return document
 
     def query(self, table: str) -> Query | None:

@@ -30,32 +30,31 @@ class Term:
 
     def holds(self, look: Look) -> bool:
         """Whether a record satisfies it."""
-        found = look(self.field) or ""
-        match self.operator:
-            case "ANYTHING":
-                return True
-            case "ISEMPTY" | "EMPTYSTRING":
-                return not found
-            case "ISNOTEMPTY":
-                return bool(found)
-            case "SAMEAS" | "NSAMEAS":
-                return (found == (look(self.value) or "")) is (self.operator == "SAMEAS")
-            case "IN" | "NOT IN":
-                return (found in self.value.split(",")) is (self.operator == "IN")
-            case "BETWEEN":
-                low, _, high = self.value.partition("@")
-                return _key(low) <= _key(found) <= _key(high)
-            case _:
-                return _COMPARE[self.operator](found, self.value)
+        value = look(self.value) or "" if self.operator.endswith("SAMEAS") else self.value
+        return _COMPARE[self.operator](look(self.field) or "", value)
+
+
+def _between(found: str, bounds: str) -> bool:
+    low, _, high = bounds.partition("@")
+    return _key(low) <= _key(found) <= _key(high)
 
 
 _COMPARE: dict[str, Callable[[str, str], bool]] = {
+    "ANYTHING": lambda _found, _value: True,
+    "ISEMPTY": lambda found, _: not found,
+    "EMPTYSTRING": lambda found, _: not found,
+    "ISNOTEMPTY": lambda found, _: bool(found),
     "=": lambda found, value: found == value,
+    "SAMEAS": lambda found, value: found == value,
     "!=": lambda found, value: found != value,
+    "NSAMEAS": lambda found, value: found != value,
+    "IN": lambda found, value: found in value.split(","),
+    "NOT IN": lambda found, value: found not in value.split(","),
     "<": lambda found, value: bool(found) and _key(found) < _key(value),
     ">": lambda found, value: bool(found) and _key(found) > _key(value),
     "<=": lambda found, value: bool(found) and _key(found) <= _key(value),
     ">=": lambda found, value: bool(found) and _key(found) >= _key(value),
+    "BETWEEN": _between,
     "LIKE": lambda found, value: value.lower() in found.lower(),
     "NOT LIKE": lambda found, value: value.lower() not in found.lower(),
     "NOTLIKE": lambda found, value: value.lower() not in found.lower(),
@@ -66,7 +65,7 @@ _COMPARE: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass
 class Query:
-    """Groups joined by ^NQ; a group is a list of ^-joined alternatives; an alternative is a list of ^OR-joined terms."""
+    """Groups joined by ^NQ; a group is a list of ^-joined alternatives, each a list of ^OR-joined terms."""
 
     groups: list[list[list[Term]]] = field(default_factory=list)
     order: list[tuple[str, bool]] = field(default_factory=list)

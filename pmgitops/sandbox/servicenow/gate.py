@@ -1,4 +1,4 @@
-"""Who is calling the instance: Basic, a token of `/oauth_token.do`, or an API key; and the session cookies it hands out."""
+"""Who calls the instance: Basic, a token of `/oauth_token.do`, or an API key; and the session cookies it hands out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..clock import SECOND
-from ..world import World
+from pmgitops.sandbox.clock import SECOND
+from pmgitops.sandbox.world import World
+
 from .errors import not_authenticated
 
 INTEGRATION_USER = "pmgitops"
 CLIENT_ID = "pmgitops"
-SECRET = "sandbox"  # noqa: S105 - the one password, client secret and API key; it opens a stand-in on loopback
+SECRET = "sandbox"  # noqa: S105 - password, client secret and API key of a stand-in on loopback
 
 
 class Tokens:
@@ -86,11 +87,13 @@ class Gate:
         key = headers.get("x-sn-apikey") or query.get("x-sn-apikey")
         if key is not None:
             return INTEGRATION_USER if key == SECRET else None
-        if scheme.lower() == "bearer":
-            return self._tokens.user_of(credentials.strip())
-        if scheme.lower() == "basic" and self._world.behaviour.basic_auth:
-            return _basic(credentials)
-        return None
+        match scheme.lower():
+            case "bearer":
+                return self._tokens.user_of(credentials.strip())
+            case "basic" if self._world.behaviour.basic_auth:
+                return _basic(credentials)
+            case _:
+                return None
 
 
 async def give_token(request: Request) -> Response:
@@ -102,18 +105,24 @@ async def give_token(request: Request) -> Response:
     form = dict(parse_qsl((await request.body()).decode("latin-1")))
     if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, SECRET):
         return _oauth_error("invalid_client", "access_denied")
-    match form.get("grant_type"):
+    if form.get("grant_type") not in ("client_credentials", "password", "refresh_token"):
+        # The JWT bearer grant belongs here.
+        return _oauth_error("unsupported_grant_type", f"The grant type '{form.get('grant_type')}' is not known.", 400)
+    user, refresh = _granted(world, tokens, form)
+    return JSONResponse(tokens.grant(user, refresh)) if user else _oauth_error("server_error", "access_denied")
+
+
+def _granted(world: World, tokens: Tokens, form: dict[str, str]) -> tuple[str | None, str | None]:
+    """The user whom a grant proves, and the refresh token that goes with it."""
+    match form["grant_type"]:
         case "client_credentials":
-            return JSONResponse(tokens.grant(INTEGRATION_USER, None))
-        case "password" if form.get("password") == SECRET and is_active(world, form.get("username", "")):
-            return JSONResponse(tokens.grant(form["username"], world.store.new_sys_id()))
-        case "refresh_token" if user := tokens.refreshed(form.get("refresh_token", "")):
-            return JSONResponse(tokens.grant(user, form["refresh_token"]))
-        case "password" | "refresh_token":
-            return _oauth_error("server_error", "access_denied")
-        case other:
-            # The JWT bearer grant and client certificates belong here.
-            return _oauth_error("unsupported_grant_type", f"The grant type '{other}' is not supported.", 400)
+            return INTEGRATION_USER, None
+        case "refresh_token":
+            return tokens.refreshed(form.get("refresh_token", "")), form.get("refresh_token")
+        case _:
+            user = form.get("username", "")
+            proven = form.get("password") == SECRET and is_active(world, user)
+            return (user, world.store.new_sys_id()) if proven else (None, None)
 
 
 def is_active(world: World, user_name: str) -> bool:

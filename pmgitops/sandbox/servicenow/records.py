@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..behaviour import Behaviour
-from ..clock import moment
-from ..store import Store, compact
-from .encoded_query import Query
+from pmgitops.sandbox.behaviour import Behaviour
+from pmgitops.sandbox.clock import moment
+from pmgitops.sandbox.store import Store, compact
+
+from .encoded_query import Query, Term
 from .errors import aborted_by_rule
 from .tables import TABLES, family, fields_of, lineage
 
@@ -63,7 +64,7 @@ class Records:
         for term in query.sure(_INDEXED):
             conditions.append("sys_id = ?" if term.field == "sys_id" else f"fields ->> '$.{term.field}' = ?")
             values.append(term.value)
-        sql = f"SELECT class, fields FROM records WHERE {' AND '.join(conditions)} ORDER BY seq"  # noqa: S608
+        sql = f"SELECT class, fields FROM records WHERE {' AND '.join(conditions)} ORDER BY seq"  # noqa: S608 - bound
         for row in self._store.all(sql, *values):
             yield Record(row["class"], json.loads(row["fields"]))
 
@@ -144,7 +145,7 @@ class Records:
             if declared is None or declared.kind == "journal" or name.startswith("sys_"):
                 continue
             text = as_text(value)
-            written[name] = self._resolved(declared.refers, text) if declared and declared.refers else text
+            written[name] = self._resolved(declared.refers, text) if declared.refers else text
         return written
 
     def _resolved(self, table: str, text: str) -> str:
@@ -153,10 +154,9 @@ class Records:
             return text
         shown = ("user_name", "email") if table == "sys_user" else ("number",)
         for name in (*shown, TABLES[table].shows):
-            sql = f"SELECT sys_id FROM records WHERE class IN ({','.join('?' * len(family(table)))}) AND fields ->> ? = ?"  # noqa: S608
-            row = self._store.one(sql, *family(table), f"$.{name}", text)
-            if row:
-                return str(row["sys_id"])
+            found = self.find(table, Query(groups=[[[Term(name, "=", text)]]]))
+            if found:
+                return found[0].sys_id
         return text
 
     def _next_number(self, table: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..behaviour import Behaviour
-from ..store import Store
+from pmgitops.sandbox.behaviour import Behaviour
+from pmgitops.sandbox.store import Store
+
 from .records import Record, Records
 from .tables import TABLES, Field, fields_of
 
@@ -110,7 +111,9 @@ class Rendering:
         )
 
     def _full_name(self, user_name: str) -> str:
-        sql = "SELECT fields ->> '$.name' AS name FROM records WHERE class = 'sys_user' AND fields ->> '$.user_name' = ?"
+        sql = (
+            "SELECT fields ->> '$.name' AS name FROM records WHERE class = 'sys_user' AND fields ->> '$.user_name' = ?"
+        )
         row = self._store.one(sql, user_name)
         return str(row["name"]) if row else user_name
 

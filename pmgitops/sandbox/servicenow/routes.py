@@ -7,9 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from ..world import World
+from pmgitops.sandbox.world import World
+
 from . import attachment_api, table_api
-from .errors import Refusal, refuse
+from .errors import ServiceNowError, refuse
 from .gate import Gate, Tokens, give_token
 
 _VERSIONS = ("", "/v1", "/v2")
@@ -23,7 +24,9 @@ def servicenow(world: World) -> Starlette:
         api = f"/api/now{version}"
         routes += [
             Route(f"{api}/table/{{table}}", table_api.list_or_create, methods=["GET", "HEAD", "POST"]),
-            Route(f"{api}/table/{{table}}/{{sys_id}}", table_api.one, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"]),
+            Route(
+                f"{api}/table/{{table}}/{{sys_id}}", table_api.one, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"]
+            ),
             Route(f"{api}/attachment", attachment_api.list_attachments, methods=["GET"]),
             Route(f"{api}/attachment/file", attachment_api.upload_file, methods=["POST"]),
             Route(f"{api}/attachment/upload", attachment_api.upload_form, methods=["POST"]),
@@ -33,7 +36,7 @@ def servicenow(world: World) -> Starlette:
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Gate, world=world, tokens=tokens)],
-        exception_handlers={Refusal: refuse, HTTPException: refuse, Exception: refuse},
+        exception_handlers={ServiceNowError: refuse, HTTPException: refuse, Exception: refuse},
     )
     app.state.world, app.state.tokens = world, tokens
     return app

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..behaviour import Behaviour
-from ..clock import moment
-from ..store import Store
+from pmgitops.sandbox.behaviour import Behaviour
+from pmgitops.sandbox.clock import moment
+from pmgitops.sandbox.store import Store
+
 from .records import Records
 
 _USERS = (

@@ -63,7 +63,7 @@ def _page(call: Call, table: str) -> Response:
 
 
 def _written(call: Call, record: Record, table: str, status: int) -> Response:
-    headers = {"Location": f"{call.api}/table/{table}/{record.sys_id}"} if status == 201 else {}  # noqa: PLR2004
+    headers = {"Location": f"{call.api}/table/{table}/{record.sys_id}"} if status == 201 else {}
     if call.request.headers.get("x-no-response-body", "").lower() == "true":
         return Response(status_code=status, headers=headers)
     return JSONResponse({"result": call.show(record, table)}, status, headers=headers)
@@ -86,5 +86,3 @@ def _links(call: Call, total: int) -> dict[str, str]:
         if name in ("first", "last") or 0 <= offset < total
     ]
     return {"Link": ",".join(links)}
-
-

@@ -16,7 +16,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One table; `prefix` and `digits` make its numbers, `closed` are the states in which it is not active."""
+    """One table: `shows` is what references to it display, `closed` are the states in which a record is not active."""
 
     label: str
     fields: dict[str, Field]
