@@ -20,7 +20,7 @@ import signal
 import stat
 import subprocess
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -45,9 +45,11 @@ _HARDENED: Final = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
     *("-c", "core.bigFileThreshold=1m"),  # larger blobs are streamed by git, not held
+    *("-c", "core.filesRefLockTimeout=1000"),  # milliseconds that runs side by side in one clone wait for each other
     *("-c", "submodule.recurse=false"),
     "--no-pager",
 )
+_RAW: Final = ("--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
 _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "1",
@@ -185,10 +187,18 @@ class Repository:
         if base is None:
             return [Change("A", blob.path, None, blob) for blob in self.blobs(head, under)]
         records = self._records(
-            *("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none"),
-            *(base, head, "--", *_beneath(under)),
+            *("diff-tree", "-r", "-z", *_RAW, base, head, "--", *_beneath(under)),
         )
         return [_change(record, path) for record, path in zip(records, records, strict=True)]
+
+    def steps(self, commits: Sequence[str]) -> Iterator[Change]:
+        """What each of `commits` changed in comparison to its parent (a root: to nothing), in their order."""
+        told = "".join(f"{commit}\n" for commit in commits).encode()
+        output = self.ask("diff-tree", "--stdin", "--root", "-r", "-z", *_RAW, stdin=told)
+        records = iter(_text(output).split("\0"))
+        for record in records:
+            if record.startswith(":"):
+                yield _change(record, next(records))
 
     def touched(self, base: str | None, head: str) -> set[str]:
         """The names at the top of the tree under which anything changed from `base` (None: from nothing) to `head`."""
@@ -224,9 +234,9 @@ class Repository:
                 raise UsageError(f"the object of {blob.path!r} is missing", hint="run git fetch, then git fsck")
             yield blob, content
 
-    def read(self, expressions: Iterable[str], limit: int | None = None) -> Iterator[bytes | None]:
+    def read(self, expressions: Iterable[str]) -> Iterator[bytes | None]:
         """The blob that each expression (`<commit>:<path>` or an id; no newline) names; None where there is none."""
-        for _, _, content in self._batch(((None, expression) for expression in expressions), limit):
+        for _, _, content in self._batch(((None, expression) for expression in expressions), None):
             yield content
 
     def content(self, commit: str, path: str) -> bytes | None:
