@@ -125,9 +125,13 @@ def _wrong_tag(place: _Place, details: Mapping[str, Any]) -> Problem:
 
 
 def _missing_tag(place: _Place, details: Mapping[str, Any]) -> Problem:
-    name = details["ctx"]["discriminator"].strip("'")
-    message = f"{name!r} is missing: one of {', '.join(_choices(place.schema))}"
-    return Problem((*place.path, name), True, "missing", message)
+    name, choices = details["ctx"]["discriminator"].strip("'"), _choices(place.schema)
+    for other, value in details["input"].items():
+        # Microsoft's published samples say `reccurencePatternType`; the schema, and with it the service, `type` alone.
+        if isinstance(value, str) and value in choices:
+            message = f"unknown field {shown(other)}; did you mean {name!r}?"
+            return Problem((*place.path, other), True, "unknown-field", message, name)
+    return Problem((*place.path, name), True, "missing", f"{name!r} is missing: one of {', '.join(choices)}")
 
 
 def _not_one_of(value: object, choices: list[str]) -> str:

@@ -30,6 +30,7 @@ from pmgitops.model.scalars import (
     Text,
     TicketNumber,
     Value,
+    Verbatim,
     distinct,
     refuse,
 )
@@ -46,6 +47,7 @@ class Identity(Value):
     source: Literal["saml", "ed", "local", "aws"]
     """Where the identity lives: a SAML provider, Entra ID (`ed`), the authorization system itself, an AWS account."""
     type: Literal["user", "role", "application", "managedIdentity", "serviceAccount"]
+    """What kind of identity it is."""
     account_id: AwsAccount | None = None
     """With `source: aws`, the account of the identity; by default the request's own."""
 
@@ -60,24 +62,33 @@ class Ticket(Value):
     """The ticket that the request stands on (Graph beta's `ticketInfo`)."""
 
     ticket_number: TicketNumber
+    """The number that the ticket system knows the ticket by, such as INC1234567."""
     ticket_system: Text
     """The name of a ticket system in `pmgitops.yaml`, such as ServiceNow."""
     ticket_submitter_identity_id: Id | None = None
+    """Who opened the ticket."""
     ticket_approver_identity_id: Id | None = None
+    """Who approves it."""
 
 
-_Comparison = Annotated[dict[Id, str | Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+_Comparison = Annotated[dict[Id, Verbatim | Annotated[tuple[Verbatim, ...], Field(min_length=1)]], Field(min_length=1)]
 
 
 class Statement(Value):
     """One statement of an AWS policy document, in Graph's terms."""
 
     statement_id: StatementId
+    """Its name, unique in the request."""
     effect: Literal["allow", "deny"]
+    """Whether the actions are granted or forbidden."""
     actions: Annotated[tuple[AwsAction, ...], Field(min_length=1), distinct("action")] | None = None
+    """What it is about; this or `notActions`."""
     not_actions: Annotated[tuple[AwsAction, ...], Field(min_length=1), distinct("action")] | None = None
+    """All actions but these."""
     resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
+    """What it is done to; this or `notResources`."""
     not_resources: Annotated[tuple[AwsResource, ...], Field(min_length=1), distinct("resource")] | None = None
+    """All resources but these."""
     condition: Annotated[dict[Id, _Comparison], Field(min_length=1)] | None = None
     """Operator -> key -> value or values, as IAM has it; scalars stay the text written."""
 
@@ -98,17 +109,21 @@ class _Request(Value):
 
     api_version: Literal["pmgitops/v1"]
     """The version of this format."""
-    justification: Text = Field(max_length=4096)
+    justification: Text
     """Why the access is needed."""
-    notes: Text | None = Field(default=None, max_length=4096)
+    notes: Text | None = None
     """Anything else the approver should know."""
     identity: Identity
+    """Who gets the access."""
     schedule_info: Schedule
+    """When the access starts, ends and repeats."""
     ticket_info: Ticket | None = None
+    """The ticket that the request stands on."""
 
     def content(self) -> dict[str, Any]:
         """The request as plain JSON values, absent fields left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        content: dict[str, Any] = REQUEST.dump_python(self, mode="json", by_alias=True, exclude_none=True)  # type: ignore[arg-type]
+        return content
 
     @property
     def revision(self) -> str:
@@ -130,6 +145,7 @@ class AwsPolicies(_Aws):
 
     kind: Literal["aws-policies"]
     policies: Annotated[tuple[AwsPolicy, ...], Field(min_length=1), distinct("policy")]
+    """ARNs of the account's own policies or of those that AWS manages."""
 
 
 class AwsActions(_Aws):
@@ -137,6 +153,7 @@ class AwsActions(_Aws):
 
     kind: Literal["aws-actions"]
     statements: tuple[Statement, ...] = Field(min_length=1)
+    """What is allowed or denied, as statements of a policy document."""
 
     @field_validator("statements")
     @classmethod
@@ -167,6 +184,7 @@ class AzureActions(_Azure):
 
     kind: Literal["azure-actions"]
     actions: Annotated[tuple[AzureOperation, ...], Field(min_length=1), distinct("action")]
+    """Azure operations, such as Microsoft.Authorization/roleAssignments/read."""
 
 
 class AzureRoles(_Azure):
@@ -174,6 +192,7 @@ class AzureRoles(_Azure):
 
     kind: Literal["azure-roles"]
     roles: Annotated[tuple[Guid, ...], Field(min_length=1), distinct("role")]
+    """Ids of role definitions."""
 
 
 class _Gcp(_Request):
@@ -190,6 +209,7 @@ class GcpActions(_Gcp):
 
     kind: Literal["gcp-actions"]
     actions: Annotated[tuple[GcpPermission, ...], Field(min_length=1), distinct("action")]
+    """GCP permissions, such as aiplatform.dataItems.create."""
 
 
 class GcpRoles(_Gcp):
@@ -197,6 +217,7 @@ class GcpRoles(_Gcp):
 
     kind: Literal["gcp-roles"]
     roles: Annotated[tuple[GcpRole, ...], Field(min_length=1), distinct("role")]
+    """GCP roles, such as roles/viewer."""
 
 
 AnyRequest = AwsPolicies | AwsActions | AzureActions | AzureRoles | GcpActions | GcpRoles

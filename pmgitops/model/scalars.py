@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+)
 from pydantic import WithJsonSchema as Schema
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from pmgitops.model.problem import shown
 
 
 class Value(BaseModel):
@@ -37,38 +50,66 @@ def refuse(rule: str, message: str, at: str = "") -> PydanticCustomError:
     return PydanticCustomError(rule, "{message}", {"message": message, "at": at})
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
 _VISIBLE = re.compile(r"[!-~]*")
 
 
-def ascii_id(text: str) -> str:
+def _refuse_invisible_or_foreign(text: str) -> None:
     """Refuse what the eye cannot tell apart: anything but printable ASCII without blanks."""
-    if _VISIBLE.fullmatch(text):
-        return text
     for place, char in enumerate(text, 1):
-        if not "!" <= char <= "~":
+        if not _VISIBLE.fullmatch(char):
             name = unicodedata.name(char, "an unnamed character")
             raise refuse(
                 "ascii",
-                f"{_shown(text)} has U+{ord(char):04X} ({name}) at character {place}; ids are ASCII without blanks",
+                f"{shown(text)} has U+{ord(char):04X} ({name}) at character {place}; ids are ASCII without blanks",
             )
-    return text
 
 
-def shaped(rule: str, pattern: str, what: str) -> AfterValidator:
-    """Text in whole of `pattern`, otherwise refused as not being `what`."""
-    whole = re.compile(pattern, re.ASCII)
+class Grammar:
+    """Text in whole of `pattern`, which takes printable ASCII alone; otherwise refused by `rule` as not being `what`.
 
-    def check(text: str) -> str:
-        ascii_id(text)
-        if not whole.fullmatch(text):
-            raise refuse(rule, f"{_shown(text)} is not {what}")
-        return text
+    With `or_number`, the JSON Schema takes a number too: an editor's YAML reads an unquoted account id as one.
+    """
 
-    return AfterValidator(check)
+    def __init__(self, rule: str, pattern: str, what: str, *, or_number: bool = False) -> None:
+        self.rule = rule
+        self.pattern = pattern
+        self.what = what
+        self.or_number = or_number
+        self._matches: Callable[[str], object] | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        kind: Any = ["string", "number"] if self.or_number else "string"
+        return {"type": kind, "pattern": f"^({self.pattern})$", "description": self.what}
+
+    def check(self, text: str) -> str:
+        """The text itself, or the refusal."""
+        if self._matches is None:  # most runs need few of the patterns
+            self._matches = re.compile(self.pattern, re.ASCII).fullmatch
+        if self._matches(text):
+            return text
+        _refuse_invisible_or_foreign(text)
+        raise refuse(self.rule, f"{shown(text)} is not {self.what}")
+
+
+class Own(Grammar):
+    """An ARN of the request's own account: `{account}` in `pattern` and `what` stands for that account."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check_own, handler(source))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        pattern, what = self.pattern.replace("{account}", r"\d{12}"), self.what.replace("{account}", "ACCOUNT")
+        return {"type": "string", "pattern": f"^({pattern})$", "description": what}
+
+    def _check_own(self, text: str, info: ValidationInfo) -> str:
+        account = info.data.get("authorization_system_id")  # absent where it was refused itself
+        if re.fullmatch(self.pattern.replace("{account}", account or r"\d{12}"), text, re.ASCII):
+            return text
+        _refuse_invisible_or_foreign(text)
+        raise refuse(self.rule, f"{shown(text)} is not {self.what.replace('{account}', account or 'ACCOUNT')}")
 
 
 def _readable(text: str) -> str:
@@ -85,17 +126,19 @@ def _refuse_invisible(text: str) -> None:
             raise refuse("text", f"has U+{ord(char):04X}, a control or invisible character")
 
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
 def _instant(value: object) -> datetime:
     if isinstance(value, datetime) and value.tzinfo:
         return value.astimezone(UTC)
-    if isinstance(value, str) and re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", value, re.ASCII
-    ):
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
             return datetime.fromisoformat(value).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise refuse("instant", f"{_shown(str(value))} is not an instant with Z or an offset, such as 2026-12-01T09:00:00Z")
+    raise refuse("instant", f"{shown(value)} is not an instant with Z or an offset, such as 2026-12-01T09:00:00Z")
 
 
 def instant_text(value: datetime) -> str:
@@ -107,12 +150,12 @@ def instant_text(value: datetime) -> str:
 def _day(value: object) -> date:
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+    if isinstance(value, str) and _DAY.fullmatch(value):
         try:
             return date.fromisoformat(value)
         except ValueError:
             pass
-    raise refuse("date", f"{_shown(str(value))} is not a date, such as 2026-12-01")
+    raise refuse("date", f"{shown(value)} is not a date, such as 2026-12-01")
 
 
 _DURATION = re.compile(
@@ -138,55 +181,43 @@ def _duration(text: str) -> str:
     except (ValueError, OverflowError):
         raise refuse(
             "duration",
-            f"{_shown(text)} is not a positive duration in days, hours, minutes and seconds, such as PT1H or P1DT12H",
+            f"{shown(text)} is not a positive duration in days, hours, minutes and seconds, such as PT1H or P1DT12H",
         ) from None
     return text
 
 
-def whole(low: int, high: int) -> BeforeValidator:
-    """An integer from `low` to `high`, written in plain digits."""
+class Whole:
+    """A whole number from `low` to `high`, written in plain digits."""
 
-    def parse(value: object) -> int:
-        number = value if isinstance(value, int) else -1
-        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,8}|0", value, re.ASCII):
-            number = int(value)
-        if not low <= number <= high:
-            raise refuse("number", f"{_shown(str(value))} is not a whole number from {low} to {high}")
-        return number
+    def __init__(self, low: int, high: int) -> None:
+        self.low = low
+        self.high = high
 
-    return BeforeValidator(parse)
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.check, serialization=core_schema.simple_ser_schema("int")
+        )
 
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": ["integer", "string"], "minimum": self.low, "maximum": self.high, "pattern": r"^[1-9]\d*$"}
 
-def own(pattern: str, what: str) -> AfterValidator:
-    """An ARN of the request's own account: `{account}` in `pattern` and `what` stands for that account."""
-
-    def check(text: str, info: ValidationInfo) -> str:
-        ascii_id(text)
-        account = info.data.get("authorization_system_id")
-        if account is None:  # the account itself was refused already
-            return text
-        if not re.fullmatch(pattern.replace("{account}", re.escape(account)), text, re.ASCII):
-            raise refuse("arn", f"{_shown(text)} is not {what.replace('{account}', account)}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _or_number(pattern: str) -> Schema:
-    # An editor's YAML reads an unquoted account id as a number; the loader reads it as the text written.
-    return Schema({"anyOf": [{"type": "string", "pattern": pattern}, {"type": "integer"}]})
+    def check(self, value: object) -> int:
+        """The number, or the refusal."""
+        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
+            value = int(value)
+        if type(value) is int and self.low <= value <= self.high:
+            return value
+        raise refuse("number", f"{shown(value)} is not a whole number from {self.low} to {self.high}")
 
 
 def distinct(what: str) -> AfterValidator:
     """A list without repetitions."""
 
     def check(items: tuple[Any, ...]) -> tuple[Any, ...]:
-        seen: set[Any] = set()
-        for place, item in enumerate(items):
-            if item in seen:
-                raise refuse("repeated", f"{_shown(str(item))} stands twice; each {what} once", at=str(place))
-            seen.add(item)
-        return items
+        if len(set(items)) == len(items):
+            return items
+        place = next(place for place, item in enumerate(items) if item in items[:place])
+        raise refuse("repeated", f"{shown(items[place])} stands twice; each {what} once", at=str(place))
 
     return AfterValidator(check)
 
@@ -194,65 +225,77 @@ def distinct(what: str) -> AfterValidator:
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _PARTITION = r"arn:(aws|aws-cn|aws-us-gov)"
 
-Id = Annotated[str, AfterValidator(ascii_id), shaped("id", r".{1,1024}", "an id of at most 1024 characters")]
-Text = Annotated[str, AfterValidator(_readable)]
+Id = Annotated[str, Grammar("id", r"[!-~]{1,1024}", "an id of 1 to 1024 characters", or_number=True)]
+Text = Annotated[
+    str,
+    StringConstraints(max_length=4096),
+    AfterValidator(_readable),
+    Schema({"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 4096}),
+]
+Verbatim = Annotated[str, Schema({"type": ["string", "number", "boolean", "null"]})]
+"""The text that was written, whatever YAML would make of it."""
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
     PlainSerializer(instant_text, return_type=str),
-    Schema({"type": "string", "format": "date-time"}),
+    Schema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
 ]
 Day = Annotated[
     date,
     BeforeValidator(_day),
     PlainSerializer(date.isoformat, return_type=str),
-    Schema({"type": "string", "format": "date"}),
+    Schema({"type": "string", "format": "date", "pattern": f"^{_DAY.pattern}$"}),
 ]
 Duration = Annotated[
     str,
     AfterValidator(_duration),
     Schema({"type": "string", "pattern": r"^P(?!$)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$"}),
 ]
-Guid = Annotated[str, shaped("guid", _GUID, "a GUID, such as cdda3590-29a3-44f6-95f2-9f980659eb04")]
+Guid = Annotated[str, Grammar("guid", _GUID, "a GUID, such as cdda3590-29a3-44f6-95f2-9f980659eb04")]
 
-Count = Annotated[int, whole(1, 9999), Field(ge=1, le=9999)]
-DayOfMonth = Annotated[int, whole(1, 31), Field(ge=1, le=31)]
-Month = Annotated[int, whole(1, 12), Field(ge=1, le=12)]
+Count = Annotated[int, Whole(1, 9999)]
+DayOfMonth = Annotated[int, Whole(1, 31)]
+Month = Annotated[int, Whole(1, 12)]
 
-AwsAccount = Annotated[str, shaped("account", r"\d{12}", "an AWS account id of twelve digits"), _or_number(r"^\d{12}$")]
+AwsAccount = Annotated[str, Grammar("account", r"\d{12}", "an AWS account id of twelve digits", or_number=True)]
 GcpProject = Annotated[
     str,
-    shaped(
+    Grammar(
         "project", r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "a GCP project id, such as carbide-bonsai-205017"
     ),
 ]
 TicketNumber = Annotated[
     str,
-    shaped("ticket-number", r"[A-Za-z0-9_-]{1,40}", "a ticket number (1 to 40 letters, digits, _ and -)"),
-    _or_number(r"^[A-Za-z0-9_-]{1,40}$"),
+    Grammar(
+        "ticket-number", r"[A-Za-z0-9_-]{1,40}", "a ticket number (1 to 40 letters, digits, _ and -)", or_number=True
+    ),
 ]
 
 StatementId = Annotated[
-    str, shaped("statement-id", r"[A-Za-z0-9]{1,64}", "a statement id (1 to 64 letters and digits)")
+    str, Grammar("statement-id", r"[A-Za-z0-9]{1,64}", "a statement id (1 to 64 letters and digits)", or_number=True)
 ]
 AwsAction = Annotated[
     str,
-    shaped("aws-action", r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+", "an AWS action: service:Name with one colon, or *"),
+    Grammar("aws-action", r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+", "an AWS action: service:Name with one colon, or *"),
 ]
 AwsResource = Annotated[
     str,
-    shaped("arn", r"\*|arn:(aws|aws-cn|aws-us-gov|\*):[a-z0-9*-]+:[a-z0-9*-]*:[0-9a-z*-]*:.{1,1200}", "* or an ARN"),
+    Grammar(
+        "arn", r"\*|arn:(aws|aws-cn|aws-us-gov|\*):[a-z0-9*-]+:[a-z0-9*-]*:[0-9a-z*-]*:[!-~]{1,1200}", "* or an ARN"
+    ),
 ]
 AwsRole = Annotated[
     str,
-    own(
+    Own(
+        "arn",
         _PARTITION + r":iam::{account}:role/[A-Za-z0-9+=,.@_/-]{1,512}",
         "a role of the request's own account: arn:aws:iam::{account}:role/NAME",
     ),
 ]
 AwsPolicy = Annotated[
     str,
-    own(
+    Own(
+        "arn",
         _PARTITION + r":iam::({account}|aws):policy/[A-Za-z0-9+=,.@_/-]{1,512}",
         "a policy of the request's own account or of AWS: "
         "arn:aws:iam::{account}:policy/NAME or arn:aws:iam::aws:policy/NAME",
@@ -261,7 +304,7 @@ AwsPolicy = Annotated[
 
 AzureOperation = Annotated[
     str,
-    shaped(
+    Grammar(
         "azure-action",
         r"\*|[A-Za-z0-9.*_-]+(/[A-Za-z0-9.*_$-]+)+",
         "an Azure operation, such as Microsoft.Authorization/roleAssignments/read",
@@ -269,16 +312,16 @@ AzureOperation = Annotated[
 ]
 AzureScope = Annotated[
     str,
-    shaped(
+    Grammar(
         "scope",
         r"/|/providers/Microsoft\.Management/managementGroups/[A-Za-z0-9._()-]{1,90}"
-        rf"|/subscriptions/{_GUID}(/resourceGroups/[A-Za-z0-9._()-]{{1,90}}(/providers(/[A-Za-z0-9._()-]+){{3,}})?)?",
+        rf"|/subscriptions/{_GUID}(/resource[Gg]roups/[A-Za-z0-9._()-]{{1,90}}(/providers(/[A-Za-z0-9._()-]+){{3,}})?)?",
         "an Azure scope, such as /subscriptions/GUID or /subscriptions/GUID/resourceGroups/NAME",
     ),
 ]
 GcpPermission = Annotated[
     str,
-    shaped(
+    Grammar(
         "gcp-action",
         r"[a-zA-Z0-9-]+\.[a-zA-Z0-9-]+\.[a-zA-Z0-9-]+",
         "a GCP permission: service.resource.verb, such as aiplatform.dataItems.create",
@@ -286,7 +329,7 @@ GcpPermission = Annotated[
 ]
 GcpRole = Annotated[
     str,
-    shaped(
+    Grammar(
         "gcp-role",
         r"(projects/[a-z][a-z0-9.:-]{4,60}/|organizations/\d{1,20}/)?roles/[A-Za-z0-9._]{1,100}",
         "a GCP role: roles/NAME, projects/ID/roles/NAME or organizations/NUMBER/roles/NAME",
@@ -294,7 +337,7 @@ GcpRole = Annotated[
 ]
 GcpResource = Annotated[
     str,
-    shaped(
+    Grammar(
         "gcp-resource",
         r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]|projects/[a-z0-9.:-]{4,60}|(folders|organizations)/\d{1,20}"
         r"|//[a-z0-9.-]+\.googleapis\.com/[A-Za-z0-9._/@:-]{1,500}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from pmgitops.model.scalars import (
     Count,
@@ -49,7 +49,9 @@ class Expiration(Value):
             return {**value, "type": "afterDuration"}
         if "endDateTime" in value:
             return {**value, "type": "afterDateTime"}
-        raise refuse("expiration", "says nothing about the end; give duration, endDateTime or type")
+        if not value:
+            raise refuse("expiration", "says nothing about the end; give duration, endDateTime or type")
+        return value
 
     @model_validator(mode="after")
     def _one_end(self) -> Expiration:
@@ -71,15 +73,6 @@ class Expiration(Value):
         return parse_duration(self.duration) if self.duration else None
 
 
-def _named_type(value: Any) -> Any:
-    # Microsoft's published samples carry these names; the schema, and with it the service, knows `type` alone.
-    if isinstance(value, dict):
-        for wrong in ("reccurencePatternType", "reccurenceRangeType", "recurrencePatternType", "recurrenceRangeType"):
-            if wrong in value:
-                raise refuse("unknown-field", f"unknown field {wrong!r}; write 'type'", at=wrong)
-    return value
-
-
 class _Pattern(Value):
     interval: Count
     """Units between occurrences: 1 is every day, week, month or year."""
@@ -96,7 +89,9 @@ class Weekly(_Pattern):
 
     type: Literal["weekly"]
     days_of_week: Weekdays
+    """The days of the week."""
     first_day_of_week: Weekday
+    """The day that a week begins with."""
 
 
 class AbsoluteMonthly(_Pattern):
@@ -104,6 +99,7 @@ class AbsoluteMonthly(_Pattern):
 
     type: Literal["absoluteMonthly"]
     day_of_month: DayOfMonth
+    """The day of the month."""
 
 
 class RelativeMonthly(_Pattern):
@@ -111,7 +107,9 @@ class RelativeMonthly(_Pattern):
 
     type: Literal["relativeMonthly"]
     days_of_week: Weekdays
+    """The days of the week."""
     index: WeekIndex | None = None
+    """Which of these weekdays in the month; the first where left out."""
 
 
 class AbsoluteYearly(_Pattern):
@@ -119,7 +117,9 @@ class AbsoluteYearly(_Pattern):
 
     type: Literal["absoluteYearly"]
     day_of_month: DayOfMonth
+    """The day of the month."""
     month: Month
+    """The month, 1 for January."""
 
 
 class RelativeYearly(_Pattern):
@@ -127,8 +127,11 @@ class RelativeYearly(_Pattern):
 
     type: Literal["relativeYearly"]
     days_of_week: Weekdays
+    """The days of the week."""
     month: Month
+    """The month, 1 for January."""
     index: WeekIndex | None = None
+    """Which of these weekdays in the month; the first where left out."""
 
 
 class _Range(Value):
@@ -143,6 +146,7 @@ class EndDate(_Range):
 
     type: Literal["endDate"]
     end_date: Day
+    """The last date that an occurrence may start on."""
 
     @model_validator(mode="after")
     def _forwards(self) -> EndDate:
@@ -162,23 +166,22 @@ class Numbered(_Range):
 
     type: Literal["numbered"]
     number_of_occurrences: Count
+    """How often in all."""
 
 
 Pattern = Annotated[
-    Annotated[
-        Daily | Weekly | AbsoluteMonthly | RelativeMonthly | AbsoluteYearly | RelativeYearly,
-        Field(discriminator="type"),
-    ],
-    BeforeValidator(_named_type),
+    Daily | Weekly | AbsoluteMonthly | RelativeMonthly | AbsoluteYearly | RelativeYearly, Field(discriminator="type")
 ]
-Range = Annotated[Annotated[EndDate | NoEnd | Numbered, Field(discriminator="type")], BeforeValidator(_named_type)]
+Range = Annotated[EndDate | NoEnd | Numbered, Field(discriminator="type")]
 
 
 class Recurrence(Value):
     """Which days the access repeats on, and until when."""
 
     pattern: Pattern
+    """Which days."""
     range: Range
+    """From when on, and until when."""
 
     @property
     def ends(self) -> bool:
@@ -192,7 +195,9 @@ class Schedule(Value):
     start_date_time: Instant | None = None
     """When the access starts; at once where left out."""
     expiration: Expiration
+    """When the access ends."""
     recurrence: Recurrence | None = None
+    """Where the access repeats."""
 
     @model_validator(mode="after")
     def _starts_before_it_ends(self) -> Schedule:
