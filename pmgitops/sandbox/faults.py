@@ -11,6 +11,7 @@ import itertools
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from typing import Any, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -139,7 +140,7 @@ async def commit(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, sen
     if fault.do == "cut" and answer is not None:
         await _send_cut(answer, send)
         return
-    await _send(_faulty(fault, answer), send)
+    await _send(_faulty(fault, answer, scope["path"]), send)
 
 
 def abort(send: Send) -> None:
@@ -162,7 +163,7 @@ async def _held_back(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
     return answer
 
 
-def _faulty(fault: Fault, answer: Answer | None) -> Answer:
+def _faulty(fault: Fault, answer: Answer | None, path: str) -> Answer:
     if fault.do == "delay" and answer is not None:
         return answer
     if fault.do == "partial" and answer is not None:
@@ -170,8 +171,16 @@ def _faulty(fault: Fault, answer: Answer | None) -> Answer:
         return _answer(fault, answer.status, answer.body[: len(answer.body) // 2], "application/json")
     if fault.do == "redirect":
         fault.headers.setdefault("Location", fault.location or "/login.do")
-    status, body, content_type = _PREPARED.get(fault.do, (fault.status, b"", "application/json"))
-    return _answer(fault, status, body, content_type)
+    plain = (fault.status, b"" if fault.do == "redirect" else _refusal(fault.status, path), "application/json")
+    return _answer(fault, *_PREPARED.get(fault.do, plain))
+
+
+def _refusal(status: int, path: str) -> bytes:
+    """What the service itself would say with such a status, where the fault brings no text of its own."""
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
+    graph = {"error": {"code": phrase.title().replace(" ", ""), "message": phrase, "innerError": {}}}
+    servicenow = {"error": {"message": phrase, "detail": None}, "status": "failure"}
+    return json.dumps(graph if path.startswith("/beta/") else servicenow).encode()
 
 
 def _answer(fault: Fault, status: int, body: bytes, content_type: str) -> Answer:

@@ -32,6 +32,7 @@ _HEADERS = {
 }
 _LONGEST_REFRESH = 3600
 _MOST_DIGITS = 9
+_MOST_SHOWN = 100
 _EVENTS = "SELECT * FROM changes WHERE request = ? ORDER BY seq"
 _NOTES = (
     "SELECT fields FROM records WHERE class = 'sys_journal_field' AND fields ->> '$.element_id' = ?"
@@ -52,10 +53,12 @@ async def show(request: Request) -> Response:
     """The page; `?refresh=5` has the browser load it again every five seconds."""
     world: World = request.app.state.world
     refresh = request.query_params.get("refresh", "")
+    everything = requests_of(world)
     html = _template().render(
         now=iso(world.store.clock.now()),
         ahead=_span(world.store.clock.offset // SECOND),
-        requests=[_request(world, row) for row in reversed(requests_of(world))],
+        count=len(everything),
+        requests=[_request(world, row) for row in reversed(everything[-_MOST_SHOWN:])],
         tickets=[_ticket(world, record) for record in tickets_of(world)],
         refresh=int(refresh) if refresh.isascii() and refresh.isdigit() and 0 < int(refresh) < _LONGEST_REFRESH else 0,
         url=f"{request.url.scheme}://{request.url.netloc}",

@@ -66,6 +66,8 @@ class Rendering:
                 return self._pair("", self._journal(record, name))
             case "time":
                 return self._pair(value, self._local(value))
+            case "class":
+                return self._pair(value, TABLES[value].label if value in TABLES else value)
             case "choice":
                 return self._pair(value, declared.choices.get(value, value))
             case _:

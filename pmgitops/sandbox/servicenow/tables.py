@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Field:
     """One column of the dictionary."""
 
-    kind: str = "string"  # string, integer, boolean, time, reference, journal, choice
+    kind: str = "string"  # string, integer, boolean, time, reference, journal, choice, class
     refers: str = ""
     choices: dict[str, str] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ _PROBLEM_STATE = _choice(_101="New", _102="Assess", _103="Root Cause Analysis", 
                          _106="Resolved", _107="Closed")  # fmt: skip
 
 _SYSTEM = {
-    "sys_id": _TEXT, "sys_class_name": _TEXT, "sys_created_on": _TIME, "sys_created_by": _TEXT,
+    "sys_id": _TEXT, "sys_class_name": Field("class"), "sys_created_on": _TIME, "sys_created_by": _TEXT,
     "sys_updated_on": _TIME, "sys_updated_by": _TEXT, "sys_mod_count": _NUMBER,
 }  # fmt: skip
 _TASK = {
