@@ -1,0 +1,335 @@
+"""The command line: argv -> one flow -> its report -> an exit code. It decides nothing; heavy imports wait for their verb."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pmgitops import __version__
+from pmgitops.errors import PmgitopsError, UnsafeError, UsageError
+
+if TYPE_CHECKING:
+    from pmgitops.flows import Applied, Checked
+    from pmgitops.model.finding import Finding
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 findings that block; 2 usage or configuration;
+3 differences (only with --detailed-exitcode); 4 refused as unsafe; 5 ticket gate;
+6 some could not be delivered (they will be tried again); 70 a bug; 130 interrupted.
+"""
+
+GUARDS = ("mass-cancel", "empty", "rewritten-branch")
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-C", "folder", metavar="DIR", default=".", help="Work in DIR instead of here.")
+@click.version_option(__version__, prog_name="pmgitops")
+@click.pass_context
+def pmgitops(context: click.Context, folder: str) -> None:
+    """Cloud access as reviewed YAML: checked by policies, delivered exactly once, linked to its ServiceNow ticket."""
+    context.obj = Path(folder)
+
+
+def formats(*names: str) -> Callable[[Any], Any]:
+    """The option that picks a report."""
+    return click.option(
+        "--format", "form", type=click.Choice(names), default=names[0], show_default=True, help="Report as."
+    )
+
+
+BASE = click.option(
+    "--base", metavar="REV", help="What the pull request goes into; policies and configuration come from it."
+)
+HEAD = click.option("--head", metavar="REV", help="What the pull request brings.")
+
+
+@pmgitops.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@BASE
+@HEAD
+@formats("text", "json", "github", "sarif", "junit", "markdown")
+@click.pass_obj
+def check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | None, form: str) -> None:
+    """Judge requests: the format, the policies, the guards.
+
+    Without --base and --head, the files under PATH (requests/ by default) as they are on disk.
+    """
+    from pmgitops.report import findings
+
+    checked = _check(folder, paths, base, head)
+    click.echo(findings.FORMATS[form](checked.requests, checked.findings))
+    _leave(1 if any(finding.blocks for finding in checked.findings) else 0)
+
+
+def _check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | None) -> Checked:
+    from pmgitops import flows, wiring
+
+    root = wiring.root_of(folder)
+    if base is None and head is None:
+        places = [_beneath(root, folder, path) for path in paths] or [flows.REQUESTS]
+        tree = wiring.WorkTree(root)
+        return flows.check(tree, places, wiring.desk_of_folder(root), workers=wiring.workers())
+    if paths:
+        raise UsageError("PATH does not go with --base and --head", hint="a pull request is judged by what it changes")
+    repository = wiring.Repository(root)
+    before, after = repository.commit(_given(base, "--base")), repository.commit(head or "HEAD")
+    desk = wiring.desk_of_commit(repository, before)
+    return flows.check_change(repository, before, after, desk, workers=wiring.workers())
+
+
+@pmgitops.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.pass_obj
+def render(folder: Path, paths: tuple[str, ...]) -> None:
+    """Print the body that the target would be sent, as JSON; no network, no configuration needed.
+
+    One PATH: the body itself. Several: one {"name", "target", "payload"} a line.
+    """
+    import orjson
+
+    from pmgitops import flows, wiring
+    from pmgitops.report import findings
+
+    root = wiring.root_of(folder)
+    tree = wiring.WorkTree(root)
+    rendered, found = flows.render(
+        tree, [_beneath(root, folder, path) for path in paths], wiring.parse(tree.content(wiring.CONFIG))
+    )
+    for line in rendered:
+        alone = len(paths) == 1 and len(rendered) == 1
+        click.echo(orjson.dumps(line["payload"] if alone else line, option=orjson.OPT_INDENT_2 if alone else 0))
+    if found:
+        click.echo(findings.text(len(rendered), found), err=True)
+    _leave(1 if found else 0)
+
+
+@pmgitops.command()
+@BASE
+@HEAD
+@formats("text", "json", "markdown")
+@click.option("--offline", is_flag=True, help="Neither fetch the ledger nor read tickets.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 3 where there is something to do.")
+@click.pass_obj
+def plan(folder: Path, base: str | None, head: str | None, form: str, offline: bool, detailed_exitcode: bool) -> None:
+    """Show what merging will do. Reads only.
+
+    With --base and --head, what merging HEAD into BASE does; without, what `apply` would do now.
+    """
+    from pmgitops import flows, wiring
+    from pmgitops.report import plans
+
+    root = wiring.root_of(folder)
+    space = wiring.workspace(root, merged=base is None and not offline, at=base)
+    if not offline:
+        space.ledger.refresh()
+    sight = space.sight(tickets=not offline)
+    before = space.repository.commit(base) if base else None
+    after = space.repository.commit(head or "HEAD") if base or head else space.head
+    shown = flows.plan(sight, before, after).plan
+    click.echo(plans.FORMATS[form](shown))
+    _leave(_blocked(shown.findings) or (3 if detailed_exitcode and shown.effective else 0))
+
+
+@pmgitops.command()
+@click.option("--digest", metavar="D", help="Apply no other plan than this one.")
+@click.option("--allow", type=click.Choice(GUARDS), multiple=True, help="What a person says is meant.")
+@formats("text", "json")
+@click.pass_obj
+def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -> None:
+    """Bring the targets to what the branch wants, once, and tell the tickets."""
+    from pmgitops import flows, wiring
+    from pmgitops.report import outcomes
+
+    space = wiring.workspace(wiring.root_of(folder), merged=True)
+    space.ledger.refresh()
+    sight = space.sight(tickets=True)
+    with _progress() as progress:
+        applied = flows.apply(
+            sight, wiring.hand(space, sight, progress=progress), space.head, digest=digest, allow=frozenset(allow)
+        )
+    click.echo(outcomes.applied_json(applied) if form == "json" else outcomes.applied_text(applied))
+    _leave(_applied(applied))
+
+
+@pmgitops.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--offline", is_flag=True, help="Read the ledger as it was last fetched.")
+@formats("text", "json")
+@click.pass_obj
+def status(folder: Path, names: tuple[str, ...], offline: bool, form: str) -> None:
+    """Show where each request stands, as the ledger tells it."""
+    from pmgitops import flows, wiring
+    from pmgitops.report import outcomes
+
+    space = wiring.workspace(wiring.root_of(folder), merged=False)
+    if not offline:
+        space.ledger.refresh()
+    standings = flows.status(wiring.Book(space.ledger, wiring.clock), names, space.ledger.names())
+    click.echo(outcomes.status_json(standings) if form == "json" else outcomes.status_text(standings))
+
+
+@pmgitops.group()
+def policy() -> None:
+    """Work on policies."""
+
+
+@policy.command("list")
+@formats("text", "json")
+@click.pass_obj
+def policy_list(folder: Path, form: str) -> None:
+    """List the rules with what they are for."""
+    from pmgitops import wiring
+    from pmgitops.report import rules
+
+    found = wiring.desk_of_folder(wiring.root_of(folder)).policies
+    click.echo(rules.LISTS[form](found))
+    _leave(_blocked(found.findings))
+
+
+@policy.command("test")
+@formats("text", "json", "junit")
+@click.pass_obj
+def policy_test(folder: Path, form: str) -> None:
+    """Run the cases that stand in each policy."""
+    from pmgitops import wiring
+    from pmgitops.policy import cases
+    from pmgitops.report import rules
+
+    found = wiring.desk_of_folder(wiring.root_of(folder)).policies
+    results = cases.run(found)
+    click.echo(rules.TESTS[form](found, results))
+    _leave(1 if any(not result.passed for result in results) else _blocked(found.findings))
+
+
+@pmgitops.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this SQLite file.")
+def sandbox(port: int, state: Path | None) -> None:
+    """Serve stand-ins for Microsoft Graph and ServiceNow on loopback, with a page to look at."""
+    with _extra("sandbox"):
+        from pmgitops.sandbox import serve
+    serve(
+        port, state, lambda url: click.echo(f"sandbox on {url} (a page for you; Graph at {url}/beta; Ctrl-C ends it)")
+    )
+
+
+@pmgitops.command()
+@click.option("--keep", is_flag=True, help="Keep the throwaway folder, and say where it is.")
+def demo(keep: bool) -> None:
+    """Tell the whole story once, on the sandbox, in a throwaway repository."""
+    with _extra("sandbox"):
+        from pmgitops import demo as story
+    story.tell(keep=keep)
+
+
+@pmgitops.command()
+@click.argument("what", type=click.Choice(("request", "policy", "config")), default="request")
+def schema(what: str) -> None:
+    """Print a JSON Schema, for editors and other checkers."""
+    import orjson
+
+    from pmgitops import schemas
+
+    click.echo(orjson.dumps(schemas.schema(what), option=orjson.OPT_INDENT_2))
+
+
+# What the verbs share
+
+
+def _beneath(root: Path, folder: Path, path: str) -> str:
+    """A path as it is meant from `folder`, in the form that it has in git: beneath the root, with slashes."""
+    place = (folder / path).absolute()
+    if not place.exists() and not place.is_symlink():
+        raise UsageError(f"{path} is not there")
+    try:
+        return place.relative_to(root).as_posix()
+    except ValueError:
+        return place.as_posix()
+
+
+def _given(value: str | None, option: str) -> str:
+    if value is None:
+        raise UsageError(f"{option} is missing", hint="--base and --head go together")
+    return value
+
+
+def _blocked(findings: Sequence[Finding]) -> int:
+    """5 where the ticket gate says no, 1 where another finding blocks; the higher one goes first."""
+    blocking = [finding for finding in findings if finding.blocks]
+    return 5 if any(finding.rule == "ticket" for finding in blocking) else 1 if blocking else 0
+
+
+def _applied(applied: Applied) -> int:
+    """4 before 6 before 5 before 1."""
+    rules = {rule for result in applied.of("refused") for rule in result.rules}
+    if "target" in rules:
+        return 4
+    if applied.of("failed") or applied.of("deferred") or applied.undelivered:
+        return 6
+    return 5 if "ticket" in rules else 1 if rules else _blocked(applied.findings)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+@contextlib.contextmanager
+def _extra(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(f"this needs {error.name}", hint=f"pip install 'pmgitops[{name}]'") from error
+
+
+def _leave(code: int) -> NoReturn:
+    raise SystemExit(code)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb; what is raised on purpose becomes a line, a hint and an exit code."""
+    try:
+        pmgitops.main(args=list(argv) if argv is not None else None, prog_name="pmgitops", standalone_mode=False)
+    except PmgitopsError as error:
+        _told(error)
+        raise SystemExit(error.exit_code) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        raise SystemExit(130) from None
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        click.echo(f"pmgitops: a bug: {type(error).__name__}; please report it with the lines above", err=True)
+        raise SystemExit(70) from None
+    raise SystemExit(0)
+
+
+def _told(error: PmgitopsError) -> None:
+    refused = f" (guard {error.guard})" if isinstance(error, UnsafeError) and error.guard else ""
+    click.echo(f"pmgitops: {error}{refused}", err=True)
+    if error.hint:
+        click.echo(f"    hint: {error.hint}", err=True)

@@ -1,0 +1,301 @@
+"""Where a request stands: its events folded into a value. Pure, so the ledger can always be rebuilt by reading.
+
+Events of a request, in the order in which they may come:
+
+| event | what it needs | what it means |
+|---|---|---|
+| `refused`, `deferred` | revision, path, findings | judged; nothing was sent; judged again by every run |
+| `withdrawn` | | the file went away before anything was sent |
+| `intended` | revision, path, commit, target, payload, digest, correlation, access, identity, owner, until, ticket? | about to be sent |
+| `claimed` | owner, until | another runner took over; it reads back before it does anything else |
+| `submitted` | remoteId, adopted? | the target has it |
+| `unknown` | why | the outcome of the send is not known; read back by every run, never sent again by itself |
+| `failed` | why, code, again | the target certainly did not take it; tried again after `again` |
+| `cancel-intended` | why (`removed`, `replaced`), owner, until | about to be ended |
+| `cancel-sent` | | the target took the cancellation |
+| `cancel-failed` | why, again | it did not, or may not have; asked again after `again` |
+| `observed` | id, state, detail, transitions, modified | what the target reported |
+| `note-pending`, `note-delivered`, `note-unknown` | marker, transition, ... | the ticket's outbox |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from pmgitops.ledger.interface import Event
+from pmgitops.model.ticket import TicketLink
+
+State = Literal[
+    "intended",
+    "submitted",
+    "approved",
+    "active",
+    "completed",
+    "rejected",
+    "canceled",
+    "refused",
+    "deferred",
+    "unknown",
+    "failed",
+]
+NoteStatus = Literal["pending", "delivered", "unknown"]
+
+ENDED: frozenset[State] = frozenset({"completed", "rejected", "canceled"})
+UNSENT: frozenset[State] = frozenset({"refused", "deferred", "failed"})
+"""Nothing of the request is at the target, for certain."""
+UNSURE: frozenset[State] = frozenset({"intended", "unknown"})
+"""Something of the request may be at the target: read back before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Something that happened to the access and that the ticket is told."""
+
+    name: str
+    revision: str
+    remote_id: str
+    occurrence: int
+    """1 for the first of its name, 2 for the second (recurring access is granted more than once)."""
+    at: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One request as its ledger tells it."""
+
+    name: str
+    seq: int = 0
+    state: State = "intended"
+    revision: str = ""
+    path: str = ""
+    commit: str = ""
+    target: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    correlation: str = ""
+    access: str = ""
+    identity: str = ""
+    owner: str = ""
+    until: str = ""
+    """Until then (UTC) the request belongs to `owner`."""
+    remote_id: str = ""
+    why: str = ""
+    again: str = ""
+    """Not to be tried before this instant (UTC)."""
+    attempts: int = 0
+    findings: tuple[Mapping[str, Any], ...] = ()
+    canceling: Literal["", "intended", "sent", "failed"] = ""
+    replaced: bool = False
+    """Ended, or being ended, to make room for a newer revision of the file."""
+    removed: bool = False
+    """Ended, or being ended, because the file is gone."""
+    withdrawn: bool = False
+    ticket: TicketLink | None = None
+    transitions: tuple[Transition, ...] = ()
+    notes: Mapping[str, NoteStatus] = field(default_factory=dict)
+    since: str = ""
+    """When the revision was intended (UTC)."""
+    observed: datetime | None = None
+    """When the last observed change happened at the target."""
+    observed_ids: tuple[str, ...] = ()
+    """The changes of that very instant."""
+    words: tuple[str, ...] = ()
+    """The target's own words in the last observation."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the access is over, or never came to be."""
+        return self.state in ENDED
+
+    @property
+    def holds(self) -> bool:
+        """Whether something at the target may have to be canceled or revoked."""
+        return not self.ended and self.state not in UNSENT and not self.withdrawn
+
+    @property
+    def notes_due(self) -> bool:
+        """Whether the ticket has not been told everything yet."""
+        return self.ticket is not None and sum(status == "delivered" for status in self.notes.values()) < len(
+            self.transitions
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether a run has to look at this request even though its file did not change."""
+        return not self.withdrawn and (not self.ended or self.replaced or self.notes_due)
+
+    def seen(self, modified: datetime, change_id: str) -> bool:
+        """Whether a change at the target is in the ledger already (reading overlaps, so most are)."""
+        if self.observed is None or modified > self.observed:
+            return False
+        return modified < self.observed or change_id in self.observed_ids
+
+
+def standing(name: str, events: Iterable[Event]) -> Standing | None:
+    """The request of this name; None where the ledger has nothing of it."""
+    current: Standing | None = None
+    for event in events:
+        current = after(current or Standing(name), event)
+    return current
+
+
+def after(before: Standing, event: Event) -> Standing:
+    """The standing after one more event; unknown events change nothing but the count (a newer pmgitops wrote them)."""
+    step = _STEPS.get(event.event)
+    return replace(step(before, event) if step else before, seq=event.seq)
+
+
+def _judged(before: Standing, event: Event) -> Standing:
+    state: State = "refused" if event.event == "refused" else "deferred"
+    fresh = Standing(before.name, transitions=before.transitions, notes=before.notes, ticket=before.ticket)
+    return replace(
+        fresh,
+        state=state,
+        revision=event.data["revision"],
+        path=event.data["path"],
+        commit=event.data.get("commit", ""),
+        findings=tuple(event.data["findings"]),
+    )
+
+
+def _withdrawn(before: Standing, _: Event) -> Standing:
+    return replace(before, state="canceled", withdrawn=True, removed=True, canceling="")
+
+
+def _intended(before: Standing, event: Event) -> Standing:
+    data = event.data
+    ticket = TicketLink.of(data["ticket"]) if data.get("ticket") else None
+    same = before.revision == data["revision"]
+    fresh = Standing(
+        before.name,
+        state="intended",
+        revision=data["revision"],
+        path=data["path"],
+        commit=data["commit"],
+        target=data["target"],
+        payload=data["payload"],
+        correlation=data["correlation"],
+        access=data["access"],
+        identity=data["identity"],
+        owner=data["owner"],
+        until=data["until"],
+        attempts=before.attempts if same else 0,
+        ticket=ticket or before.ticket,
+        transitions=before.transitions,
+        notes=before.notes,
+        since=event.at,
+    )
+    return _told(fresh, "linked", event.at) if ticket and ticket != before.ticket else fresh
+
+
+def _claimed(before: Standing, event: Event) -> Standing:
+    return replace(before, owner=event.data["owner"], until=event.data["until"])
+
+
+def _submitted(before: Standing, event: Event) -> Standing:
+    now = replace(before, state="submitted", remote_id=event.data["remoteId"], owner="", until="", attempts=0, why="")
+    return _told(now, "submitted", event.at)
+
+
+def _unknown(before: Standing, event: Event) -> Standing:
+    # The lease stays: until it has run out, the send may still be under way, and reading back would prove nothing.
+    return replace(before, state="unknown", why=event.data["why"])
+
+
+def _failed(before: Standing, event: Event) -> Standing:
+    return replace(
+        before,
+        state="failed",
+        why=event.data["why"],
+        again=event.data["again"],
+        attempts=before.attempts + 1,
+        owner="",
+        until="",
+    )
+
+
+def _cancel_intended(before: Standing, event: Event) -> Standing:
+    removed = event.data["why"] == "removed"
+    return replace(
+        before,
+        canceling="intended",
+        removed=removed,
+        replaced=not removed,
+        owner=event.data["owner"],
+        until=event.data["until"],
+    )
+
+
+def _cancel_sent(before: Standing, _: Event) -> Standing:
+    return replace(before, canceling="sent", owner="", until="", why="", again="", attempts=0)
+
+
+def _cancel_failed(before: Standing, event: Event) -> Standing:
+    return replace(
+        before,
+        canceling="failed",
+        why=event.data["why"],
+        again=event.data["again"],
+        attempts=before.attempts + 1,
+        owner="",
+        until="",
+    )
+
+
+def _observed(before: Standing, event: Event) -> Standing:
+    words = tuple(event.data["transitions"])
+    modified = instant(event.data["modified"])
+    ids = (*before.observed_ids, event.data["id"]) if modified == before.observed else (event.data["id"],)
+    now = replace(before, state=event.data["state"], observed=modified, observed_ids=ids, words=words)
+    for word in words:
+        # The first `submitted` was told when the target took the request.
+        if word not in before.words and word != "submitted":
+            now = _told(now, word, event.data["modified"], "/".join(words))
+    return now
+
+
+def _note(before: Standing, event: Event) -> Standing:
+    return replace(before, notes={**before.notes, event.data["marker"]: _NOTES[event.event]})
+
+
+_NOTES: dict[str, NoteStatus] = {
+    "note-pending": "pending",
+    "note-delivered": "delivered",
+    "note-unknown": "unknown",
+}
+
+
+def _told(now: Standing, name: str, at: str, detail: str = "") -> Standing:
+    occurrence = 1 + sum(
+        told.name == name and told.revision == now.revision and told.remote_id == now.remote_id
+        for told in now.transitions
+    )
+    told = Transition(name, now.revision, now.remote_id, occurrence, at, detail)
+    return replace(now, transitions=(*now.transitions, told))
+
+
+_STEPS = {
+    "refused": _judged,
+    "deferred": _judged,
+    "withdrawn": _withdrawn,
+    "intended": _intended,
+    "claimed": _claimed,
+    "submitted": _submitted,
+    "unknown": _unknown,
+    "failed": _failed,
+    "cancel-intended": _cancel_intended,
+    "cancel-sent": _cancel_sent,
+    "cancel-failed": _cancel_failed,
+    "observed": _observed,
+    "note-pending": _note,
+    "note-delivered": _note,
+    "note-unknown": _note,
+}
+
+
+def instant(text: str) -> datetime:
+    """An instant as the ledger writes it."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,172 @@
+"""Desired x standing -> Plan. Pure: what git wants, what the ledger knows, and the ordered value of what will be done.
+
+The table of DESIGN section 4 is `_decide`. A plan has a digest, so that what is applied is what was shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import rfc8785
+
+from pmgitops.errors import UnsafeError
+from pmgitops.ledger.standing import UNSENT, UNSURE, Standing
+from pmgitops.load import RequestFile
+from pmgitops.model.change import Change
+from pmgitops.model.finding import Finding
+from pmgitops.model.request import AnyRequest
+
+Rendered = tuple[str, dict[str, Any]]
+"""The name of the target that a request is routed to, and the body it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file at the head that cannot be carried out: what stands is held as it is, nothing new is sent."""
+
+    name: str
+    path: str
+    findings: tuple[Finding, ...]
+
+
+Desired = RequestFile | Held | None
+"""What git wants under a name; None where the file is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes in the order of their names, what a person should know of them, and what they were decided under."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+    policies: str = ""
+    """Digest of the policies that judged."""
+    tickets: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each ticket that was read, by request."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every change with its payload, the policies and the tickets; twelve hex digits of it are shown."""
+        body: dict[str, Any] = {
+            "changes": [change.as_json() for change in self.changes if change.action != "none"],
+            "policies": self.policies,
+            "tickets": dict(self.tickets),
+        }
+        return hashlib.sha256(rfc8785.dumps(body)).hexdigest()[:12]
+
+    @property
+    def effective(self) -> tuple[Change, ...]:
+        """The changes that do something."""
+        return tuple(change for change in self.changes if change.action != "none")
+
+    def refuse_if_other(self, digest: str | None) -> None:
+        """UnsafeError unless this is the plan that a person has seen."""
+        if digest is not None and digest != self.digest:
+            raise UnsafeError(
+                f"the plan is {self.digest}, not {digest}: something has changed since it was approved",
+                hint="look at `pmgitops plan` again and approve that one",
+                guard="other-plan",
+            )
+
+    def refuse_if_it_ends_too_much(self, limit: int) -> None:
+        """UnsafeError where more requests would be canceled or revoked than `limits.maxCancellations`."""
+        ending = sum(change.ends_access for change in self.changes)
+        if ending > limit:
+            raise UnsafeError(
+                f"{ending} requests would be canceled or revoked; limits.maxCancellations is {limit}",
+                hint="if that is meant, a person may run it with --allow mass-cancel",
+                guard="mass-cancel",
+            )
+
+
+def make(
+    names: Iterable[str],
+    desired: Mapping[str, Desired],
+    standing: Mapping[str, Standing],
+    render: Callable[[AnyRequest], Rendered | str],
+) -> tuple[tuple[Change, ...], tuple[Held, ...]]:
+    """What has to be done about each name. `render` answers with a reason where no target may take a request."""
+    changes: list[Change] = []
+    held: list[Held] = []
+    for name in sorted(names):
+        wanted, stands = desired.get(name), standing.get(name)
+        if isinstance(wanted, Held):
+            held.append(wanted)
+            continue
+        decided = _decide(wanted, stands) if wanted else _gone(name, stands)
+        if isinstance(decided, Change) and decided.action in {"create", "replace"} and wanted:
+            decided = _rendered(decided, wanted, render)
+        if isinstance(decided, Finding):
+            held.append(Held(name, decided.path, (decided,)))
+        elif decided:
+            changes.append(decided)
+    return tuple(changes), tuple(held)
+
+
+def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
+    revision = wanted.request.revision
+    create = Change("create", wanted.name, "", "new file", revision, wanted.path)
+    if stands is None or stands.withdrawn:
+        return create
+    same = stands.revision == revision
+    if stands.ended and stands.replaced:
+        return _because(create, "the former revision has ended")
+    if stands.ended and (stands.removed or not same):
+        return _never_again(wanted, stands)
+    if stands.state in UNSENT:
+        return _because(create, f"{stands.state} before, judged again")
+    if stands.replaced:
+        return _because(
+            Change("replace", wanted.name, stands.target, "", revision, wanted.path),
+            "the former revision is being ended",
+        )
+    if same and not stands.removed:
+        return Change("none", wanted.name, stands.target, f"{stands.state}, unchanged", revision, wanted.path)
+    why = f"new content; what stands ({stands.state}) is {_ending(stands)} first"
+    return Change(
+        "replace", wanted.name, stands.target, why, revision, wanted.path, ends_access=stands.canceling != "sent"
+    )
+
+
+def _gone(name: str, stands: Standing | None) -> Change | None:
+    if stands is None or stands.withdrawn or (stands.ended and not stands.replaced):
+        return None
+    cancel = Change("cancel", name, stands.target, "", stands.revision, stands.path, ends_access=stands.holds)
+    if not stands.holds:
+        return _because(cancel, "file gone; nothing was sent")
+    if stands.canceling == "sent" and stands.removed:
+        return Change("none", name, stands.target, "file gone; it is being ended", stands.revision, stands.path)
+    if stands.state in UNSURE:
+        return _because(cancel, f"file gone, {stands.state}: read back, then canceled if it is there")
+    return _because(cancel, f"file gone, {stands.state}: {_ending(stands)}")
+
+
+def _ending(stands: Standing) -> str:
+    return "revoked" if stands.state == "active" else "canceled"
+
+
+def _because(change: Change, why: str) -> Change:
+    return replace(change, why=why)
+
+
+def _never_again(wanted: RequestFile, stands: Standing) -> Finding:
+    line, column = wanted.at(())
+    return Finding(
+        wanted.path,
+        line,
+        column,
+        "name-reused",
+        f"the request {wanted.name!r} has ended ({stands.state}) and is not renewed; file a new one under another name",
+    )
+
+
+def _rendered(change: Change, wanted: RequestFile, render: Callable[[AnyRequest], Rendered | str]) -> Change | Finding:
+    rendered = render(wanted.request)
+    if isinstance(rendered, str):
+        line, column = wanted.at(("kind",))
+        return Finding(wanted.path, line, column, "target", rendered)
+    target, payload = rendered
+    return replace(change, target=target, payload=payload)

@@ -1,0 +1,312 @@
+"""Carries out a plan through writers, event by event. Every write is preceded by a durable intent.
+
+The protocol: intend and push; send; record and push. A send whose outcome is unknown is read back once its lease has run
+out, never repeated blindly. Pushes are shared: the outcomes of one batch travel with the intents of the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import rfc8785
+
+from pmgitops.errors import Commit, RemoteError, TemporaryRemoteError
+from pmgitops.ledger.book import Book, Clock
+from pmgitops.ledger.standing import UNSENT, UNSURE, Standing, instant
+from pmgitops.load import RequestFile
+from pmgitops.model.change import Change
+from pmgitops.model.finding import Finding
+from pmgitops.model.scalars import instant_text
+from pmgitops.model.summary import access
+from pmgitops.model.ticket import TicketLink
+from pmgitops.targets import TARGETS
+from pmgitops.targets.interface import Observation, Reader, Receipt, Writer
+
+BATCH = 100
+"""Requests that share a push."""
+WRITE_DEADLINE = timedelta(seconds=20)
+"""No write takes longer (the transport sees to it), so nothing is in flight once a lease has run out."""
+OVERLAP = timedelta(minutes=5)
+"""How far before the watermark the changes are read again, for clocks that disagree."""
+LONGEST_PAUSE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one request in this run."""
+
+    name: str
+    action: str
+    state: str
+    outcome: Literal["applied", "failed", "deferred", "refused"]
+    remote_id: str = ""
+    why: str = ""
+    rules: frozenset[str] = frozenset()
+    """The rules that refused or deferred it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `apply` prints it."""
+        shown = {"name": self.name, "action": self.action, "state": self.state, "remoteId": self.remote_id or None}
+        return shown | ({"why": self.why} if self.why else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """What carrying out needs: the ledger's book, the targets' two ports, and who we are."""
+
+    book: Book
+    readers: Mapping[str, Reader]
+    writers: Mapping[str, Writer]
+    owner: str
+    lease: timedelta
+    clock: Clock
+    parallel: int = 8
+    progress: Callable[[str, int, int], None] = field(default=lambda _what, _done, _all: None)
+
+    # Taking over
+
+    def take_over(self, names: Iterable[str]) -> None:
+        """Read back what an earlier run left unsure and whose lease has run out: adopt what is there, free what is not."""
+        unsure = [
+            stands
+            for stands in self.book.standings(names).values()
+            if stands.state in UNSURE and instant(stands.until) <= self.clock()
+        ]
+        if not unsure:
+            return
+        for stands in unsure:
+            self.book.write(stands.name, "claimed", owner=self.owner, until=self._until())
+        lost = self.book.push()
+        for target, group in _by_target(stands for stands in unsure if stands.name not in lost):
+            self._read_back(target, group)
+        self.book.push()
+
+    def _read_back(self, target: str, group: Sequence[Standing]) -> None:
+        try:
+            found = self.readers[target].find(frozenset(stands.correlation for stands in group))
+        except RemoteError as error:
+            for stands in group:
+                self.book.write(stands.name, "unknown", why=f"cannot be read back: {error}")
+            return
+        for stands in group:
+            receipt = found.get(stands.correlation)
+            if receipt:
+                self.book.write(stands.name, "submitted", remoteId=receipt.remote_id, adopted=True)
+            else:
+                why = "the send left nothing at the target"
+                self.book.write(stands.name, "failed", why=why, code="absent", again=instant_text(self.clock()))
+
+    # Following
+
+    def observe(self, names: Iterable[str]) -> list[Result]:
+        """Record what the targets report of these requests since the last run; a target that does not answer is a failure."""
+        failures: list[Result] = []
+        marks: dict[str, str] = self.book.run().get("watermarks", {})
+        followed = [stands for stands in self.book.standings(names).values() if stands.remote_id and not stands.ended]
+        for target, group in _by_target(followed):
+            try:
+                seen = self.readers[target].changes(_since(marks.get(target), group))
+            except RemoteError as error:
+                failures += [Result(s.name, "follow", s.state, "failed", s.remote_id, str(error)) for s in group]
+                continue
+            self._record(group, seen)
+            if seen and (latest := instant_text(seen[-1].at)) != marks.get(target):
+                marks = {**marks, target: latest}
+                self.book.write_run("followed", watermarks=marks)
+        self.book.push()
+        return failures
+
+    def _record(self, group: Sequence[Standing], seen: Iterable[Observation]) -> None:
+        ours = {stands.remote_id: stands for stands in group}
+        for observation in seen:
+            stands = ours.get(observation.remote_id)
+            if stands and not stands.seen(observation.at, observation.id):
+                self.book.write(
+                    stands.name,
+                    "observed",
+                    id=observation.id,
+                    state=observation.state,
+                    detail=observation.detail,
+                    transitions=list(observation.transitions),
+                    modified=instant_text(observation.at),
+                )
+
+    # Judgements
+
+    def withhold(
+        self,
+        name: str,
+        path: str,
+        revision: str,
+        event: Literal["refused", "deferred"],
+        findings: Sequence[Finding],
+        commit: str,
+    ) -> None:
+        """Record that a request is refused or deferred, so that every run judges it again.
+
+        What stands at the target, or has ended, is not touched by what became of its file; what the ledger says exactly so
+        already is not said twice.
+        """
+        stands = self.book[name]
+        if stands and not stands.withdrawn and stands.state not in UNSENT:
+            return
+        told = [finding.as_json() for finding in findings]
+        if stands is None or (stands.state, stands.revision, list(stands.findings)) != (event, revision, told):
+            self.book.write(name, event, revision=revision, path=path, commit=commit, findings=told)
+
+    # Carrying out
+
+    def carry_out(
+        self,
+        changes: Sequence[Change],
+        files: Mapping[str, RequestFile],
+        tickets: Mapping[str, TicketLink],
+        commit: str,
+    ) -> list[Result]:
+        """Intend, send and record every change, a batch at a time."""
+        results: list[Result] = []
+        for start in range(0, len(changes), BATCH):
+            batch = [change for change in changes[start : start + BATCH] if self._may_begin(change, results)]
+            for change in batch:
+                self._intend(change, files, tickets, commit)
+            lost = self.book.push()
+            results += [_elsewhere(change) for change in batch if change.name in lost]
+            results += self._send_all([change for change in batch if change.name not in lost])
+            self.progress("submitting", start + len(batch), len(changes))
+        self.book.push()
+        return results
+
+    def _may_begin(self, change: Change, results: list[Result]) -> bool:
+        stands, now = self.book[change.name], self.clock()
+        if stands and stands.owner and stands.owner != self.owner and instant(stands.until) > now:
+            results.append(_elsewhere(change))
+            return False
+        if stands and stands.again and instant(stands.again) > now:
+            why = f"{stands.why}; tried again after {stands.again}"
+            results.append(Result(change.name, change.action, stands.state, "failed", stands.remote_id, why))
+            return False
+        if stands and stands.state in UNSURE:
+            why = stands.why or "its send is read back once its lease has run out"
+            results.append(Result(change.name, change.action, stands.state, "failed", "", why))
+            return False
+        return not (change.action == "replace" and stands and stands.canceling == "sent")
+
+    def _intend(
+        self, change: Change, files: Mapping[str, RequestFile], tickets: Mapping[str, TicketLink], commit: str
+    ) -> None:
+        stands = self.book[change.name]
+        if change.action == "create":
+            self._intend_to_submit(change, files[change.name], tickets.get(change.name), commit)
+        elif stands and stands.holds:
+            why = "removed" if change.action == "cancel" else "replaced"
+            self.book.write(
+                change.name, "cancel-intended", why=why, commit=commit, owner=self.owner, until=self._until()
+            )
+        else:
+            self.book.write(change.name, "withdrawn", commit=commit)
+
+    def _intend_to_submit(self, change: Change, wanted: RequestFile, ticket: TicketLink | None, commit: str) -> None:
+        assert change.payload is not None, "a create is rendered when it is planned"
+        correlation = f"pmgitops:{change.name}@{change.revision[:12]}"
+        payload = TARGETS[change.target].correlated(change.payload, correlation)
+        self.book.write(
+            change.name,
+            "intended",
+            revision=change.revision,
+            path=change.path,
+            commit=commit,
+            target=change.target,
+            payload=payload,
+            digest=hashlib.sha256(rfc8785.dumps(payload)).hexdigest(),
+            correlation=correlation,
+            access=access(wanted.request),
+            identity=wanted.request.identity.external_id,
+            owner=self.owner,
+            until=self._until(),
+            **({"ticket": ticket.as_json()} if ticket else {}),
+        )
+
+    def _send_all(self, changes: Sequence[Change]) -> list[Result]:
+        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
+            sent = list(pool.map(self._send, [self.book[change.name] for change in changes]))
+        return [self._outcome(change, outcome) for change, outcome in zip(changes, sent, strict=True)]
+
+    def _send(self, stands: Standing | None) -> Receipt | RemoteError | Literal["canceled", "withdrawn", "late"]:
+        """One write, in a thread of its own; only talks to the target."""
+        if stands is None or stands.withdrawn:
+            return "withdrawn"
+        if self.clock() + WRITE_DEADLINE > instant(stands.until):
+            return "late"
+        writer = self.writers[stands.target]
+        try:
+            if not stands.canceling:
+                return writer.submit(stands.payload)
+            writer.cancel(stands.remote_id)
+        except RemoteError as error:
+            return error
+        return "canceled"
+
+    def _outcome(self, change: Change, outcome: Receipt | RemoteError | str) -> Result:
+        """Gather the event that tells what a send came to."""
+        match outcome:
+            case Receipt():
+                self.book.write(change.name, "submitted", remoteId=outcome.remote_id)
+                return Result(change.name, change.action, "submitted", "applied", outcome.remote_id)
+            case "canceled":
+                self.book.write(change.name, "cancel-sent")
+                return Result(change.name, change.action, "canceled", "applied", _remote_id(self.book[change.name]))
+            case "withdrawn":
+                return Result(change.name, change.action, "canceled", "applied")
+            case RemoteError() if change.action == "create" and outcome.commit is not Commit.NO:
+                self.book.write(change.name, "unknown", why=str(outcome))
+                return Result(change.name, change.action, "unknown", "failed", "", _told(outcome))
+            case RemoteError():
+                event = "failed" if change.action == "create" else "cancel-failed"
+                again = self._again(outcome, self.book[change.name])
+                self.book.write(change.name, event, why=str(outcome), code=outcome.code, again=again)
+                return Result(
+                    change.name, change.action, "failed", "failed", _remote_id(self.book[change.name]), _told(outcome)
+                )
+        return Result(change.name, change.action, "intended", "failed", "", "its lease ran out before its turn came")
+
+    def _again(self, error: RemoteError, stands: Standing | None) -> str:
+        """When to try again: as the service asked, otherwise after pauses that double from a minute to a day."""
+        wait = timedelta(minutes=2 ** min(stands.attempts if stands else 0, 11))
+        if isinstance(error, TemporaryRemoteError):
+            wait = timedelta(seconds=error.wait or 0)
+        return instant_text(self.clock() + min(wait, LONGEST_PAUSE))
+
+    def _until(self) -> str:
+        return instant_text(self.clock() + self.lease)
+
+
+def _by_target(group: Iterable[Standing]) -> Iterator[tuple[str, list[Standing]]]:
+    targets: dict[str, list[Standing]] = {}
+    for stands in group:
+        targets.setdefault(stands.target, []).append(stands)
+    yield from sorted(targets.items())
+
+
+def _since(mark: str | None, group: Sequence[Standing]) -> datetime | None:
+    """From the watermark, but never after the send of a request of which nothing has been seen yet."""
+    if mark is None:
+        return None
+    unseen = [instant(stands.since) for stands in group if stands.observed is None]
+    return min([instant(mark), *unseen]) - OVERLAP
+
+
+def _elsewhere(change: Change) -> Result:
+    return Result(change.name, change.action, "intended", "deferred", "", "another runner has it in hand")
+
+
+def _remote_id(stands: Standing | None) -> str:
+    return stands.remote_id if stands else ""
+
+
+def _told(error: RemoteError) -> str:
+    return f"{error}. {error.hint}" if error.hint else str(error)

@@ -1,0 +1,74 @@
+"""What `apply` came to, and where requests stand: text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from pmgitops.flows import Applied
+from pmgitops.ledger.standing import Standing
+from pmgitops.report.findings import one_line
+
+
+def applied_text(applied: Applied) -> str:
+    """A line for each request that was touched, what was held back and why, and what to do about it."""
+    lines = []
+    for result in sorted(applied.results, key=lambda result: (result.outcome, result.name)):
+        where = f" ({result.remote_id})" if result.remote_id else ""
+        why = f": {one_line(result.why)}" if result.why else ""
+        lines.append(f"{result.outcome:8} {result.name}: {result.action} -> {result.state}{where}{why}")
+    lines += [f"note due {note.name} -> {note.ticket}: {one_line(note.why)}" for note in applied.undelivered]
+    return "\n".join(lines or ["nothing to do"])
+
+
+def applied_json(applied: Applied) -> str:
+    """For programs."""
+    return orjson.dumps(applied.as_json(), option=orjson.OPT_INDENT_2).decode()
+
+
+def status_text(standings: Sequence[Standing]) -> str:
+    """A line for each request."""
+    rows = [("NAME", "STATE", "TARGET", "AT THE TARGET", "TICKET", "")]
+    rows += [
+        (
+            stands.name,
+            stands.state,
+            stands.target,
+            stands.remote_id,
+            stands.ticket.number if stands.ticket else "",
+            one_line(_explained(stands)),
+        )
+        for stands in standings
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
+        for row in rows
+    )
+
+
+def status_json(standings: Sequence[Standing]) -> str:
+    """For programs."""
+    body = [
+        {
+            "name": stands.name,
+            "revision": stands.revision,
+            "target": stands.target,
+            "state": stands.state,
+            "remoteId": stands.remote_id or None,
+            "ticket": {"number": stands.ticket.number, "sysId": stands.ticket.sys_id, "state": stands.ticket.state}
+            if stands.ticket
+            else None,
+        }
+        for stands in standings
+    ]
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
+
+
+def _explained(stands: Standing) -> str:
+    if stands.findings:
+        return "; ".join(str(finding["message"]) for finding in stands.findings)
+    if stands.state == "unknown":
+        return f"{stands.why}; read back by every run, never sent again by itself"
+    return stands.why

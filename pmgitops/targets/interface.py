@@ -1,0 +1,76 @@
+"""The port of a target: rendering is pure, reading and writing are two ports with two identities.
+
+`check` and `plan` are never given a Writer, so there is no dry run to switch on or to forget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from pmgitops.model.request import AnyRequest
+
+Payload = Mapping[str, Any]
+
+RemoteState = Literal["submitted", "approved", "active", "completed", "rejected", "canceled", "failed"]
+"""Where a request stands at the target, in the words of DESIGN section 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A request that the target has: what a send returned, or what a read-back found."""
+
+    remote_id: str
+    adopted: bool = False
+    """Found by its correlation after a send whose outcome was unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One change of one request at the target."""
+
+    id: str
+    """The change's own id."""
+    remote_id: str
+    state: RemoteState
+    detail: str
+    """The target's own words, such as `approved/granting`."""
+    transitions: tuple[str, ...]
+    """What the ticket is told: the members of the target's state that this change set."""
+    at: datetime
+
+
+class Reader(Protocol):
+    """All that a pull request may hold: it looks and cannot change anything."""
+
+    def changes(self, since: datetime | None) -> list[Observation]:
+        """What changed after `since` (everything where None), oldest first. Raises RemoteError."""
+
+    def find(self, correlations: frozenset[str]) -> dict[str, Receipt]:
+        """The requests that carry these correlations; absent ones are certainly absent. RemoteError where it cannot tell."""
+
+
+class Writer(Protocol):
+    """Built by `wiring` for `apply` alone."""
+
+    def submit(self, payload: Payload) -> Receipt:
+        """Send a new request, once. Raises RemoteError, whose `commit` says whether it may have arrived."""
+
+    def cancel(self, remote_id: str) -> None:
+        """End a request: cancel it while it is pending or scheduled, revoke it once it is active. Raises RemoteError."""
+
+
+class Target(Protocol):
+    """A target's pure half, the same for everyone."""
+
+    name: str
+    retired: str
+    """Why its public endpoint delivers no more, and what to do instead; empty where it does."""
+
+    def render(self, request: AnyRequest) -> dict[str, Any]:
+        """The exact body that the target is sent, but for the correlation."""
+
+    def correlated(self, payload: Payload, correlation: str) -> dict[str, Any]:
+        """The body with the mark by which it is found again."""

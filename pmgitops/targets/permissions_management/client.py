@@ -1,0 +1,178 @@
+"""Reading and writing Permissions Management over HTTP. Two classes, because they are two identities.
+
+Operations: Microsoft Graph beta, `identityGovernance/permissionsManagement`. There is no GET of one request: state is
+folded from `permissionsRequestChanges`. There is no key of ours either: a request is found again by the correlation that
+`render` puts into its notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from pydantic import AwareDatetime, TypeAdapter
+
+from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
+from pmgitops.model.scalars import instant_text
+from pmgitops.targets.interface import Observation, Payload, Receipt, RemoteState
+from pmgitops.transport import Transport, body_of, retry_after
+
+ENDPOINT = "https://graph.microsoft.com/beta"
+_REQUESTS = "/identityGovernance/permissionsManagement/scheduledPermissionsRequests"
+_CHANGES = "/identityGovernance/permissionsManagement/permissionsRequestChanges"
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_MOST_PAGES = 10_000
+
+_STATES: dict[str, RemoteState] = {
+    "submitted": "submitted",
+    "approved": "approved",
+    "completed": "completed",
+    "canceled": "canceled",
+    "rejected": "rejected",
+}
+_OCCURRENCES: dict[str, RemoteState] = {
+    "granted": "active",
+    "revoking": "active",
+    "grantingFailed": "failed",
+    "revokingFailed": "failed",
+}
+"""What a live occurrence makes of an approved request; while granting it is approved but gives no access yet."""
+
+
+class PermissionsManagementReader:
+    """Reads requests and their changes."""
+
+    def __init__(self, transport: Transport, endpoint: str) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+
+    def changes(self, since: datetime | None) -> list[Observation]:
+        """Change events modified after `since`, oldest first."""
+        query = f"?$filter={quote(f'modificationDateTime gt {instant_text(since)}')}" if since else ""
+        return sorted((_observation(event) for event in self._pages(_CHANGES + query)), key=lambda seen: seen.at)
+
+    def find(self, correlations: frozenset[str]) -> dict[str, Receipt]:
+        """The requests whose last line of notes is one of `correlations`, every page read.
+
+        Two requests with one correlation are two grants of one revision: PermanentRemoteError, for a person to look at.
+        """
+        found: dict[str, Receipt] = {}
+        for request in self._pages(_REQUESTS + "/filterByCurrentUser(on='createdBy')"):
+            last = str(request.get("notes") or "").rsplit("\n", 1)[-1]
+            if last not in correlations:
+                continue
+            if last in found:
+                raise PermanentRemoteError(
+                    f"the target holds two requests with {last}",
+                    hint="cancel the one that should not be, then run apply again",
+                    code="doubled",
+                )
+            found[last] = Receipt(_id(request), adopted=True)
+        return found
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        url = self._endpoint + path
+        seen = {url}
+        for _ in range(_MOST_PAGES):
+            body = body_of(self._transport.request("GET", url), Commit.NO)
+            rows = body.get("value")
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                raise _unexpected("a page without a list of values")
+            yield from rows
+            following = body.get("@odata.nextLink")
+            if following is None:
+                return
+            url = self._own(following)
+            if url in seen:
+                raise _unexpected("a page that leads back to itself")
+            seen.add(url)
+        raise _unexpected("more pages than can be read")
+
+    def _own(self, link: Any) -> str:
+        """A nextLink as it is, but only to where our token belongs."""
+        ours, theirs = urlsplit(self._endpoint), urlsplit(str(link))
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+            raise _unexpected("a next page on another host")
+        return str(link).replace(" ", "%20")  # the published examples hold unescaped blanks
+
+
+class PermissionsManagementWriter:
+    """Submits and cancels."""
+
+    def __init__(self, transport: Transport, endpoint: str) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+
+    def submit(self, payload: Payload) -> Receipt:
+        """POST a new request."""
+        response = self._transport.request("POST", self._endpoint + _REQUESTS, json=payload)
+        return Receipt(_id(body_of(response, Commit.UNKNOWN)))
+
+    def cancel(self, remote_id: str) -> None:
+        """POST cancelAll, which the API has for pending and for approved requests alike."""
+        self._transport.request("POST", f"{self._endpoint}{_REQUESTS}/{quote(remote_id, safe='')}/cancelAll")
+
+
+def judge(response: requests.Response, commit: Commit) -> None:
+    """Raise what an answer of Graph means, unless it is what was asked for (200 read, 201 created, 204 canceled)."""
+    status = response.status_code
+    method = response.request.method or ""
+    if status == {"GET": 200}.get(method) or (method == "POST" and status in {201, 204}):
+        return
+    code, message = _error(response)
+    what = f"{method} {urlsplit(response.url).path} answered {status}" + (f" {code}: {message}" if code else "")
+    facts: dict[str, Any] = {"code": code or str(status), "status": status}
+    if status in {429, 503, 504}:
+        # 429 says that nothing was done; after 503 and 504 a write may have been.
+        facts |= {"wait": retry_after(response.headers), "commit": Commit.NO if status == 429 else commit}
+        raise TemporaryRemoteError(what, hint="the service is busy; the next run tries again", **facts)
+    if status >= 500:
+        raise TemporaryRemoteError(what, hint="the service failed; the next run looks again", commit=commit, **facts)
+    if status in {401, 403}:
+        hint = "check PMGITOPS_GRAPH_TOKEN or the identity of the run, and its rights in Permissions Management"
+        raise PermanentRemoteError(what, hint=hint, **facts)
+    if 200 <= status < 400:
+        raise PermanentRemoteError(what, hint="this is not the API that was asked for", commit=commit, **facts)
+    raise PermanentRemoteError(what, hint="the service will not take this; see the message", **facts)
+
+
+def _error(response: requests.Response) -> tuple[str, str]:
+    """Code and message of Graph's error object, one bounded line; empty where there is none."""
+    try:
+        error = body_of(response, Commit.NO).get("error")
+    except RemoteError:
+        return "", ""
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("code", ""))[:80], " ".join(str(error.get("message", "")).split())[:300]
+
+
+def _observation(event: dict[str, Any]) -> Observation:
+    detail = str(event.get("statusDetail"))
+    # One published page misspells the member; the schema's name wins where both are there.
+    occurrence = event.get("activeOccurrenceStatus") or event.get("activeOccurenceStatus")
+    if detail not in _STATES:
+        raise _unexpected(f"a change with statusDetail {detail!r}")
+    state = _STATES[detail]
+    if state == "approved" and occurrence:
+        state = _OCCURRENCES.get(str(occurrence), state)
+    words = (detail, str(occurrence)) if occurrence else (detail,)
+    try:
+        at = _INSTANT.validate_python(event.get("modificationDateTime"))
+    except ValueError:
+        raise _unexpected("a change without a modificationDateTime") from None
+    change_id, request_id = str(event.get("id")), str(event.get("permissionsRequestId"))
+    return Observation(change_id, request_id, state, "/".join(words), words, at)
+
+
+def _id(request: dict[str, Any]) -> str:
+    if not isinstance(request.get("id"), str) or not request["id"]:
+        raise TemporaryRemoteError("the target answered without an id", code="no-id", commit=Commit.UNKNOWN)
+    return str(request["id"])
+
+
+def _unexpected(what: str) -> PermanentRemoteError:
+    return PermanentRemoteError(f"Permissions Management answered with {what}", code="unexpected")

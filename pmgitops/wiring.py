@@ -1,0 +1,194 @@
+"""The composition root: configuration and environment -> source, ledger, targets, tickets.
+
+Only `hand` builds writers, and only `apply` asks for it. Heavy libraries are imported where their part is built.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pmgitops.errors import PermanentRemoteError, UsageError
+from pmgitops.flows import Hand, Sight
+from pmgitops.judging import Desk
+from pmgitops.ledger.book import Book
+from pmgitops.policy import bundle
+from pmgitops.settings import CONFIG, Config, Secrets, TicketSystem, parse
+from pmgitops.source import Blob, Repository, WorkTree
+
+if TYPE_CHECKING:
+    from pmgitops.ledger.git import GitLedger
+    from pmgitops.tickets.servicenow import ServiceNow
+    from pmgitops.transport import Transport
+
+POLICIES = "policies"
+NETWORK = 30.0
+"""How long one conversation with git's remote may take, in seconds."""
+
+
+def clock() -> datetime:
+    """The time; nothing below the wiring reads a clock of its own."""
+    return datetime.now(UTC)
+
+
+def root_of(folder: Path) -> Path:
+    """The folder that requests, policies and configuration are beside each other in: the nearest one with any sign of it."""
+    start = folder.resolve()
+    if not start.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    signs = (CONFIG, ".git")
+    return next((place for place in (start, *start.parents) if any((place / sign).exists() for sign in signs)), start)
+
+
+# What requests are judged by
+
+
+def desk_of_folder(root: Path) -> Desk:
+    """Configuration and policies as they stand on disk: for the author of a change, on their own machine."""
+    tree = WorkTree(root)
+    rules = ((blob.path, data or b"") for blob, data in tree.contents(_rules(tree.blobs(POLICIES)), bundle.MAX_SIZE))
+    return Desk(parse(tree.content(CONFIG)), bundle.load(rules), clock())
+
+
+def desk_of_commit(repository: Repository, commit: str) -> Desk:
+    """Configuration and policies of a trusted commit: what a pull request brings along is data, never a rule."""
+    blobs = _rules(repository.blobs(commit, POLICIES))
+    rules = [(blob.path, data or b"") for blob, data in repository.contents(blobs, bundle.MAX_SIZE)]
+    return Desk(config_of(repository, commit), bundle.load(rules), clock())
+
+
+def config_of(repository: Repository, commit: str) -> Config:
+    """`pmgitops.yaml` of a commit."""
+    return parse(repository.content(commit, CONFIG))
+
+
+def _rules(blobs: Iterable[Blob]) -> Iterator[Blob]:
+    return (blob for blob in blobs if blob.path.endswith(".yaml"))
+
+
+# What is delivered, and from where
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A repository with its ledger, and the merged commit that everything trusted comes from."""
+
+    repository: Repository
+    config: Config
+    ledger: GitLedger
+    head: str
+
+    def sight(self, *, tickets: bool) -> Sight:
+        """What deciding may look at; reading tickets needs credentials, which a pull request has none of."""
+        desk = desk_of_commit(self.repository, self.head)
+        return Sight(self.repository, Book(self.ledger, clock), desk, ticket_systems(desk.config) if tickets else {})
+
+
+def workspace(root: Path, *, merged: bool, at: str | None = None) -> Workspace:
+    """The repository at `root`, trusting its branch as the remote has it now (`merged`), or else `at` (HEAD)."""
+    repository = Repository(root)
+    here = repository.commit(at or "HEAD")
+    head = _merged_head(repository, config_of(repository, here)) if merged else here
+    config = config_of(repository, head)
+    return Workspace(repository, config, ledger(repository, config), head)
+
+
+def _merged_head(repository: Repository, config: Config) -> str:
+    """The commit that the branch stands at on the remote: what is merged is what was pushed there."""
+    repository.refuse_shallow()
+    remote, ref = config.ledger.remote, f"refs/heads/{config.branch}"
+    repository.remote(remote)
+    tip = repository.tip(remote, ref, NETWORK)
+    if tip is None:
+        raise UsageError(
+            f"{remote} has no branch {config.branch!r}", hint=f"push it, or name another one as `branch` in {CONFIG}"
+        )
+    repository.fetch(remote, ref, NETWORK)
+    return repository.commit(tip)
+
+
+def ledger(repository: Repository, config: Config) -> GitLedger:
+    """The ledger on its ref, as it was last fetched."""
+    from pmgitops.ledger.git import GitLedger  # noqa: PLC0415  # only where there is one
+
+    return GitLedger(repository, remote=config.ledger.remote, ref=config.ledger.ref, timeout=NETWORK, clock=clock)
+
+
+def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None]) -> Hand:
+    """The writing halves. A retired or unrouted target gets none: nothing can be sent to it, whatever a plan says."""
+    from pmgitops.reconcile import Reconciler  # noqa: PLC0415  # with it come the targets' clients
+    from pmgitops.targets.permissions_management import client  # noqa: PLC0415
+
+    secrets = Secrets()
+    reads, writes = {}, {}
+    for name, target in space.config.targets.items():
+        endpoint = target.endpoint or client.ENDPOINT
+        http = _graph(secrets)
+        reads[name] = client.PermissionsManagementReader(http, endpoint)
+        writes[name] = client.PermissionsManagementWriter(http, endpoint)
+    reconciler = Reconciler(
+        book=sight.book,
+        readers=reads,
+        writers=writes,
+        owner=uuid.uuid4().hex[:12],
+        lease=timedelta(seconds=space.config.ledger.lease),
+        clock=clock,
+        progress=progress,
+    )
+    return Hand(reconciler, ticket_systems(space.config))
+
+
+def _graph(secrets: Secrets) -> Transport:
+    from pmgitops.targets.permissions_management.client import judge  # noqa: PLC0415
+    from pmgitops.transport import Bearer, Transport  # noqa: PLC0415
+
+    return Transport(auth=Bearer(_graph_token(secrets)), judge=judge)
+
+
+def _graph_token(secrets: Secrets) -> Callable[[], str]:
+    """The token of the environment, otherwise azure-identity's default chain, asked when the first call needs one."""
+    if secrets.graph_token:
+        return secrets.graph_token.get_secret_value
+    credential = None
+
+    def fetch() -> str:
+        nonlocal credential
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  # 230 ms
+        from azure.identity import DefaultAzureCredential  # noqa: PLC0415
+
+        credential = credential or DefaultAzureCredential(exclude_interactive_browser_credential=True)
+        try:
+            return str(credential.get_token("https://graph.microsoft.com/.default").token)
+        except ClientAuthenticationError as error:
+            raise PermanentRemoteError(
+                "no token for Microsoft Graph: azure-identity found no identity to log in as",
+                hint="set PMGITOPS_GRAPH_TOKEN, or give the job id-token: write and log in to Azure",
+                code="auth",
+            ) from error
+
+    return fetch
+
+
+def ticket_systems(config: Config) -> dict[str, ServiceNow]:
+    """Every ticket system that is contacted, by its name without case. UsageError where credentials are missing."""
+    contacted = {name: system for name, system in config.tickets.items() if system.gate != "off"}
+    if not contacted:
+        return {}
+    secrets = Secrets()
+    return {name.casefold(): _servicenow(system, secrets) for name, system in contacted.items()}
+
+
+def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
+    from pmgitops.tickets.servicenow import ServiceNow, session  # noqa: PLC0415  # pysnow takes 200 ms
+
+    return ServiceNow(system.host, session(secrets, system.host))
+
+
+def workers() -> int:
+    """How many processes judging may use."""
+    return os.process_cpu_count() or 1 if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
