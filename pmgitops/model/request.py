@@ -1,7 +1,11 @@
-"""A request: what access, for whom, why, how long and under which ticket. Never how it is delivered.
+"""
+A request: what access, for whom, why, how long and under which ticket. Never how it is delivered.
 
 Six kinds in the terms of Microsoft Graph's Permissions Management, without its OData noise. `REQUEST` validates any of
 them.
+
+* identity        an account where the identity is in none
+* statement       both or neither of what a statement has one of
 """
 
 from __future__ import annotations

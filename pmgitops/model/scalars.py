@@ -1,8 +1,30 @@
-"""The scalars of a request file: text checked by grammar, each refusal saying what is and what may be.
+"""
+The scalars of a request file: text checked by grammar, each refusal saying what is and what may be.
 
 The loader hands every scalar over as the text that was written, so nothing here is guessed by YAML: an unquoted
 `012345678901` is an account id, `no` is text. Sources of the grammars: Microsoft Graph beta and v1.0 (`Edm.Duration`,
 `Edm.DateTimeOffset`), IAM's ARN and policy grammars, Azure's scopes and operations, GCP's permissions and roles.
+
+* ascii           a character that may not be told apart: anything but printable ASCII in an id, an ARN, a number
+* text            empty text, control or invisible characters
+* number          not a whole number, or out of bounds
+* instant         not an instant with its offset
+* date            not a date
+* duration        not a positive duration in days, hours, minutes and seconds
+* repeated        a member that stands in the list already
+* id              an id that is empty or too long
+* guid            not a GUID
+* account         not an AWS account id
+* project         not a GCP project id
+* ticket-number   not a ticket number
+* statement-id    not a statement id
+* arn             not an ARN, or not one of the request's own account
+* aws-action      not an AWS action
+* azure-action    not an Azure operation
+* scope           not an Azure scope
+* gcp-action      not a GCP permission
+* gcp-role        not a GCP role
+* gcp-resource    not a GCP resource
 """
 
 from __future__ import annotations

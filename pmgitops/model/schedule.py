@@ -1,6 +1,11 @@
-"""When access is wanted: Graph's `requestSchedule`, with only the members that each pattern and range takes.
+"""
+When access is wanted: Graph's `requestSchedule`, with only the members that each pattern and range takes.
 
 Shapes: Microsoft Graph beta, requestSchedule, expirationPattern, recurrencePattern, recurrenceRange.
+
+* expiration      no end, two ends, or another one than the type says
+* schedule        an end before the start
+* range           a last day before the first
 """
 
 from __future__ import annotations
