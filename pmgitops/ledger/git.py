@@ -61,7 +61,7 @@ class _Draft(NamedTuple):
 class GitLedger:
     """A `Ledger` on `ref` of `remote`. One object is one reader and writer; it is not for several threads."""
 
-    def __init__(  # noqa: PLR0913 - by keyword, each with its default
+    def __init__(
         self,
         repository: Repository,
         *,
@@ -227,7 +227,7 @@ class GitLedger:
                 f"{self._ref} on {self._remote} was rewritten: {tip} does not hold {known}, where it was last seen",
                 hint=f"find out who did it; to accept it all the same: git update-ref -d {self._memory}",
             )
-        if self._repository.touched(None, tip) != {_FOLDER}:
+        if not self._is_ledger(tip):
             raise UsageError(f"{self._ref} on {self._remote} is not a ledger", hint="choose another ledger.ref")
         self._repository.ask("update-ref", self._memory, tip)
         self._head = tip
@@ -239,6 +239,7 @@ class GitLedger:
             PermanentRemoteError: None can.
         """
         pushed = self._repository.run(
+            *("-c", f"remote.{self._remote}.mirror=false"),  # a mirror would push every ref, or refuse ours
             *("push", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no"),
             # With an explicit id (empty: the branch must not exist) this is a condition that the remote holds us to.
             f"--force-with-lease={self._ref}:{self._head or ''}",
@@ -261,7 +262,13 @@ class GitLedger:
         tracking = f"refs/remotes/{self._remote}/{self._ref.removeprefix('refs/heads/')}"
         listed = self._repository.ask("for-each-ref", "--format=%(refname) %(objectname)", self._memory, tracking)
         refs = dict(line.split(" ") for line in listed.decode().splitlines())
-        return refs.get(self._memory) or refs.get(tracking)
+        if self._memory in refs:
+            return refs[self._memory]
+        return refs[tracking] if tracking in refs and self._is_ledger(refs[tracking]) else None
+
+    def _is_ledger(self, commit: str) -> bool:
+        """Whether a commit holds a ledger and nothing else, so that no branch of another use is ever appended to."""
+        return self._repository.touched(None, commit) == {_FOLDER}
 
     # Contents
 
