@@ -68,7 +68,7 @@ class Fault:
         if fault.when not in ("before", "after"):
             raise ValueError("'when' is before or after")
         for pattern in (fault.method, fault.path, fault.query):
-            re.compile(pattern)
+            _compilable(pattern)
         if fault.do == "redirect" and not 300 <= fault.status < 400:
             fault.status = 302
         return fault
@@ -80,6 +80,13 @@ class Fault:
             and re.search(self.path, path)
             and re.search(self.query, query)
         )
+
+
+def _compilable(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is no regular expression: {error}") from None
 
 
 class Faults:
@@ -171,7 +178,8 @@ def _faulty(fault: Fault, answer: Answer | None, path: str) -> Answer:
         return _answer(fault, answer.status, answer.body[: len(answer.body) // 2], "application/json")
     if fault.do == "redirect":
         fault.headers.setdefault("Location", fault.location or "/login.do")
-    plain = (fault.status, b"" if fault.do == "redirect" else _refusal(fault.status, path), "application/json")
+        return _answer(fault, fault.status, b"", "text/html")
+    plain = (fault.status, _refusal(fault.status, path), "application/json")
     return _answer(fault, *_PREPARED.get(fault.do, plain))
 
 

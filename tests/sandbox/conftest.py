@@ -82,12 +82,12 @@ class Control:
     def __init__(self, sandbox: Sandbox) -> None:
         self.root = f"{sandbox.url}/_control"
 
-    def post(self, path: str, **body: object) -> Any:
+    def post(self, path: str, /, **body: object) -> Any:
         answer = requests.post(f"{self.root}/{path}", json=body, timeout=10)
         assert answer.ok, answer.text
         return answer.json()
 
-    def patch(self, path: str, **body: object) -> Any:
+    def patch(self, path: str, /, **body: object) -> Any:
         answer = requests.patch(f"{self.root}/{path}", json=body, timeout=10)
         assert answer.ok, answer.text
         return answer.json()
