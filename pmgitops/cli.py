@@ -67,16 +67,15 @@ def check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | No
 
 
 def _check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | None) -> Checked:
-    from pmgitops import flows, wiring
+    from pmgitops import flows, source, wiring
 
     root = wiring.root_of(folder)
     if base is None and head is None:
         places = [_beneath(root, folder, path) for path in paths] or [flows.REQUESTS]
-        tree = wiring.WorkTree(root)
-        return flows.check(tree, places, wiring.desk_of_folder(root), workers=wiring.workers())
+        return flows.check(source.WorkTree(root), places, wiring.desk_of_folder(root), workers=wiring.workers())
     if paths:
         raise UsageError("PATH does not go with --base and --head", hint="a pull request is judged by what it changes")
-    repository = wiring.Repository(root)
+    repository = source.Repository(root)
     before, after = repository.commit(_given(base, "--base")), repository.commit(head or "HEAD")
     desk = wiring.desk_of_commit(repository, before)
     return flows.check_change(repository, before, after, desk, workers=wiring.workers())
@@ -92,13 +91,13 @@ def render(folder: Path, paths: tuple[str, ...]) -> None:
     """
     import orjson
 
-    from pmgitops import flows, wiring
+    from pmgitops import flows, settings, source, wiring
     from pmgitops.report import findings
 
     root = wiring.root_of(folder)
-    tree = wiring.WorkTree(root)
+    tree = source.WorkTree(root)
     rendered, found = flows.render(
-        tree, [_beneath(root, folder, path) for path in paths], wiring.parse(tree.content(wiring.CONFIG))
+        tree, [_beneath(root, folder, path) for path in paths], settings.parse(tree.content(settings.CONFIG))
     )
     for line in rendered:
         alone = len(paths) == 1 and len(rendered) == 1
@@ -164,12 +163,13 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
 def status(folder: Path, names: tuple[str, ...], offline: bool, form: str) -> None:
     """Show where each request stands, as the ledger tells it."""
     from pmgitops import flows, wiring
+    from pmgitops.ledger.book import Book
     from pmgitops.report import outcomes
 
     space = wiring.workspace(wiring.root_of(folder), merged=False)
     if not offline:
         space.ledger.refresh()
-    standings = flows.status(wiring.Book(space.ledger, wiring.clock), names, space.ledger.names())
+    standings = flows.status(Book(space.ledger, wiring.clock), names, space.ledger.names())
     click.echo(outcomes.status_json(standings) if form == "json" else outcomes.status_text(standings))
 
 
@@ -231,11 +231,9 @@ def demo(keep: bool) -> None:
 @click.argument("what", type=click.Choice(("request", "policy", "config")), default="request")
 def schema(what: str) -> None:
     """Print a JSON Schema, for editors and other checkers."""
-    import orjson
+    from importlib import resources
 
-    from pmgitops import schemas
-
-    click.echo(orjson.dumps(schemas.schema(what), option=orjson.OPT_INDENT_2))
+    click.echo(resources.files("pmgitops.schemas").joinpath(f"{what}.schema.json").read_text("utf-8"), nl=False)
 
 
 # What the verbs share

@@ -272,7 +272,7 @@ def apply(
     if applied == head and not names:
         return Applied(head, Plan(()).digest, ())
     _refuse_a_rewritten_branch(sight.repository, applied, head, allow)
-    _refuse_an_emptied_tree(sight.repository, head, names, allow)
+    _refuse_an_emptied_tree(sight, head, names, allow)
 
     reconciler.take_over(names)
     unfollowed = reconciler.observe(names)
@@ -343,12 +343,13 @@ def _refuse_a_rewritten_branch(repository: Repository, applied: str | None, head
         )
 
 
-def _refuse_an_emptied_tree(repository: Repository, head: str, names: AbstractSet[str], allow: frozenset[str]) -> None:
-    if not names or "empty" in allow:
+def _refuse_an_emptied_tree(sight: Sight, head: str, names: AbstractSet[str], allow: frozenset[str]) -> None:
+    standing = [stands for stands in sight.book.standings(names).values() if stands.holds and not stands.removed]
+    if not standing or "empty" in allow:
         return
-    if all(passed_over(blob.path) for blob in repository.blobs(head, REQUESTS)):
+    if all(passed_over(blob.path) for blob in sight.repository.blobs(head, REQUESTS)):
         raise UnsafeError(
-            f"{REQUESTS}/ is empty while {len(names)} requests stand: all of them would be ended",
+            f"{REQUESTS}/ is empty: access that {len(standing)} requests hold would be ended",
             hint="if that is meant, a person may run it with --allow empty",
             guard="empty",
         )

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pmgitops.document import Document, read, validate
+from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
+from pmgitops.model.finding import Finding
 from pmgitops.model.scalars import Count, TicketNumber, Value, refuse
 
 TargetName = Literal["permissions-management"]
@@ -181,10 +182,16 @@ def parse(data: bytes | None, path: str = CONFIG) -> Config:
     if data is None:
         return Config()
     document = read(data, path)
-    config = validate(document, path, CONFIG_MODEL) if isinstance(document, Document) else document
-    if isinstance(config, Config):
-        return config
-    raise UsageError(
-        "\n".join(f"{found.path}:{found.line}:{found.column}: {found.message}" for found in config),
+    if isinstance(document, list):
+        raise _refused(path, document)
+    config = validate(document, path, CONFIG_MODEL)
+    if isinstance(config, list):
+        raise _refused(path, config)
+    return config
+
+
+def _refused(path: str, findings: list[Finding]) -> UsageError:
+    return UsageError(
+        "\n".join(f"{found.path}:{found.line}:{found.column}: {found.message}" for found in findings),
         hint=f"mend {path}; `pmgitops schema config` prints what it may hold",
     )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pmgitops.document import MAX_SIZE
 from pmgitops.errors import PermanentRemoteError, UsageError
 from pmgitops.flows import Hand, Sight
 from pmgitops.judging import Desk
@@ -23,6 +24,7 @@ from pmgitops.source import Blob, Repository, WorkTree
 
 if TYPE_CHECKING:
     from pmgitops.ledger.git import GitLedger
+    from pmgitops.targets.interface import Reader, Writer
     from pmgitops.tickets.servicenow import ServiceNow
     from pmgitops.transport import Transport
 
@@ -51,14 +53,14 @@ def root_of(folder: Path) -> Path:
 def desk_of_folder(root: Path) -> Desk:
     """Configuration and policies as they stand on disk: for the author of a change, on their own machine."""
     tree = WorkTree(root)
-    rules = ((blob.path, data or b"") for blob, data in tree.contents(_rules(tree.blobs(POLICIES)), bundle.MAX_SIZE))
+    rules = ((blob.path, data or b"") for blob, data in tree.contents(_rules(tree.blobs(POLICIES)), MAX_SIZE))
     return Desk(parse(tree.content(CONFIG)), bundle.load(rules), clock())
 
 
 def desk_of_commit(repository: Repository, commit: str) -> Desk:
     """Configuration and policies of a trusted commit: what a pull request brings along is data, never a rule."""
     blobs = _rules(repository.blobs(commit, POLICIES))
-    rules = [(blob.path, data or b"") for blob, data in repository.contents(blobs, bundle.MAX_SIZE)]
+    rules = [(blob.path, data or b"") for blob, data in repository.contents(blobs, MAX_SIZE)]
     return Desk(config_of(repository, commit), bundle.load(rules), clock())
 
 
@@ -125,7 +127,8 @@ def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], 
     from pmgitops.targets.permissions_management import client  # noqa: PLC0415
 
     secrets = Secrets()
-    reads, writes = {}, {}
+    reads: dict[str, Reader] = {}
+    writes: dict[str, Writer] = {}
     for name, target in space.config.targets.items():
         endpoint = target.endpoint or client.ENDPOINT
         http = _graph(secrets)
@@ -191,4 +194,4 @@ def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
 
 def workers() -> int:
     """How many processes judging may use."""
-    return os.process_cpu_count() or 1 if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

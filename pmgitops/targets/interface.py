@@ -65,9 +65,13 @@ class Writer(Protocol):
 class Target(Protocol):
     """A target's pure half, the same for everyone."""
 
-    name: str
-    retired: str
-    """Why its public endpoint delivers no more, and what to do instead; empty where it does."""
+    @property
+    def name(self) -> str:
+        """As routes name it."""
+
+    @property
+    def retired(self) -> str:
+        """Why its public endpoint delivers no more, and what to do instead; empty where it does."""
 
     def render(self, request: AnyRequest) -> dict[str, Any]:
         """The exact body that the target is sent, but for the correlation."""

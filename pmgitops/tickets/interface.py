@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from pmgitops.model.ticket import TicketLink, TicketRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What could be read of a ticket's work notes."""
+
+    markers: frozenset[str]
+    """Markers of ours among them."""
+    readable: bool
+    """Whether entries could be seen at all: an empty answer may also mean that reading them is not allowed."""
 
 
 class TicketReader(Protocol):
@@ -22,12 +33,3 @@ class TicketWriter(Protocol):
 
     def add_note(self, link: TicketLink, text: str) -> None:
         """Append one work note, once. Raises RemoteError, whose `commit` says whether it may have been written."""
-
-
-class Journal(Protocol):
-    """What could be read of a ticket's work notes."""
-
-    markers: frozenset[str]
-    """Markers found."""
-    readable: bool
-    """Whether entries could be seen at all: an empty answer may also mean that reading them is not allowed."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError, UsageError
 from pmgitops.model.ticket import TicketLink, TicketRecord
 from pmgitops.settings import Secrets
+from pmgitops.tickets.interface import Journal
 from pmgitops.transport import Bearer, Transport, body_of, retry_after
 
 MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
@@ -42,14 +42,6 @@ class ApiKey(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["x-sn-apikey"] = self._key
         return request
-
-
-@dataclass(frozen=True, slots=True)
-class WorkNotes:
-    """What could be read of a ticket's work notes."""
-
-    markers: frozenset[str]
-    readable: bool
 
 
 class Session(Transport):
@@ -77,7 +69,7 @@ class ServiceNow:
         rows = self._rows("/table/task", f"number={number}", fields=_FIELDS, limit=2, display_value="all")
         return [_record(self.instance, row) for row in rows]
 
-    def markers(self, link: TicketLink) -> WorkNotes:
+    def markers(self, link: TicketLink) -> Journal:
         """Our markers among the work notes: from the journal table, or where that is closed to us from the record itself."""
         found: set[str] = set()
         seen = 0
@@ -93,7 +85,7 @@ class ServiceNow:
             text = self._displayed_notes(link)
             found.update(MARKER.findall(text))
             seen = len(text)
-        return WorkNotes(frozenset(found), readable=bool(seen))
+        return Journal(frozenset(found), readable=bool(seen))
 
     def add_note(self, link: TicketLink, text: str) -> None:
         """One PATCH of `work_notes` alone, on the class's table, never repeated here."""
