@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
@@ -196,8 +197,8 @@ def _foreign(data: bytes) -> list[_Fault]:
         return [_Fault(where, "encoding", f"byte 0x{data[error.start]:02x} is not UTF-8 here")]
     return [
         _Fault(_end_of(text[: match.start()]), "character", f"U+{ord(match[0]):04X} may not stand in a file")
-        for match in _FOREIGN.finditer(text)
-    ][:MAX_FINDINGS]
+        for match in islice(_FOREIGN.finditer(text), MAX_FINDINGS)
+    ]
 
 
 def _end_of(text: str) -> Position:

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pmgitops.document import Document, Position, parse, validate
+from pmgitops.document import MAX_FINDINGS, Document, Position, parse, validate
 from pmgitops.model.finding import Finding
 from pmgitops.model.problem import Path
 from pmgitops.model.request import REQUEST, AnyRequest
@@ -107,4 +107,4 @@ def _misplaced(stem: str, extension: str, mode: int) -> tuple[str, str] | None:
 def _merged(first: list[Finding], second: list[Finding]) -> list[Finding]:
     # What YAML's rules refused was read as something near it; what the model says of that place would be noise.
     told = {(finding.line, finding.column) for finding in first}
-    return sorted(first + [finding for finding in second if (finding.line, finding.column) not in told])
+    return sorted(first + [finding for finding in second if (finding.line, finding.column) not in told])[:MAX_FINDINGS]

@@ -170,7 +170,7 @@ def instant_text(value: datetime) -> str:
 
 
 def _day(value: object) -> date:
-    if isinstance(value, date):
+    if type(value) is date:
         return value
     if isinstance(value, str) and _DAY.fullmatch(value):
         try:
