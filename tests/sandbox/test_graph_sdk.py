@@ -62,7 +62,8 @@ def ask(sandbox):
             try:
                 return await call(GraphServiceClient(request_adapter=adapter))
             finally:
-                await adapter._http_client.aclose()
+                # Closing the SDK's client closes the wrapper around its connections, not the connections.
+                await adapter._http_client._transport.transport.aclose()
 
         return asyncio.run(with_client())
 
