@@ -1,0 +1,371 @@
+"""CEL, and the only place that knows of it: facts declared as message types, rules type-checked when they are loaded.
+
+A rule that names an unknown field, compares a text with a number or is no yes-or-no question does not compile; the
+faults say where. Evaluating never raises: anything but `true` denies, and says what happened. What was absent is told
+apart from what went wrong by asking the engine itself: each absent variable is evaluated alone, and a rule that ends in
+that very error ended for want of that variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, get_args, get_origin
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.message import Message
+from pydantic import BaseModel
+
+from pmgitops.model.problem import nearest
+from pmgitops.policy.tables import Names, Windows
+
+MAX_LENGTH = 4000
+"""Characters of an expression."""
+MAX_DEPTH = 32
+"""Levels of nesting; the engine's own limit."""
+MAX_MACROS = 8
+"""Comprehensions of an expression: each may double what the one before it made."""
+
+
+class Fault(NamedTuple):
+    """A mistake in an expression; line and column count from 1 within the expression."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The expression cannot be judged without this variable, which is not known yet."""
+
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The expression went wrong, or its answer is no yes or no."""
+
+    why: str
+
+
+Outcome = bool | Absent | Failed
+Tables = Mapping[str, Names | Windows]
+
+
+class Situation:
+    """Everything that is known about one request, ready for any number of expressions."""
+
+    __slots__ = ("_absences", "_activation", "_engine", "_known")
+
+    def __init__(self, engine: Engine, known: Mapping[str, Any]) -> None:
+        self._engine = engine
+        self._known = known
+        self._activation = engine.environment.Activation(known)
+        self._absences: dict[str, str] | None = None
+
+    def judge(self, expression: Any) -> Outcome:
+        """The expression's answer here."""
+        return self._outcome(expression.eval(self._activation))
+
+    def judge_item(self, expression: Any, item: Any) -> Outcome:
+        """The answer of an expression that asks about `it`."""
+        return self._outcome(expression.eval(self._engine.items.Activation({**self._known, "it": item})))
+
+    def _outcome(self, value: Any) -> Outcome:
+        kind = value.type()
+        if kind == _BOOL:
+            return bool(value.value())
+        if kind != _ERROR:
+            return Failed(f"answers with {kind.name().lower()}, not with true or false")
+        text = str(value.value())
+        absent = self._absent().get(text)
+        return Absent(absent) if absent else Failed(_without_code(text))
+
+    def _absent(self) -> dict[str, str]:
+        """The error that each absent variable ends in -> the variable."""
+        if self._absences is None:
+            self._absences = {
+                str(probe.eval(self._activation).value()): name
+                for name, probe in self._engine.probes.items()
+                if name not in self._known
+            }
+        return self._absences
+
+
+class Engine:
+    """The declared facts and tables, and the expressions compiled against them.
+
+    `variables`: name -> pydantic model, or a scalar type. `awaited`: those that a situation may lack.
+    `tables`: what stands below `data`.
+    """
+
+    def __init__(self, variables: Mapping[str, type], tables: Tables, *, awaited: Iterable[str] = ()) -> None:
+        self._tables = list(tables.values())
+        self._types = _Types(variables, tables)
+        self._data = self._refer(dict(zip(tables, range(len(tables)), strict=True)))
+        declared = {name: self._types.cel(kind) for name, kind in variables.items()}
+        declared["data"] = cel.Type(f"{_PACKAGE}.{_DATA}")
+        self._names = [*declared, *_OURS, *_STANDARD]
+        self.environment = self._environment(declared)
+        self.items = self._environment(declared | {"it": cel.Type.DYN})
+        """Knows one variable more: `it`, a part of a file as it is written."""
+        self.probes = {name: self.environment.compile(name) for name in awaited}
+
+    def _environment(self, declared: Mapping[str, Any]) -> Any:
+        return cel.NewEnv(
+            self._types.pool, variables=declared, extensions=[ext_strings.ExtStrings()], functions=self._functions()
+        )
+
+    def compile(self, source: str, *, about_items: bool = False) -> Any | list[Fault]:
+        """The expression, if it is a yes-or-no question about the declared facts; otherwise its faults."""
+        too_much = _too_much(source)
+        if too_much:
+            return [Fault(1, 1, too_much)]
+        try:
+            expression = (self.items if about_items else self.environment).compile(source)
+        except RuntimeError as error:
+            return _faults(str(error), source, self._advice)
+        answer = expression.return_type()
+        if answer != _BOOL:
+            return [Fault(1, 1, f"answers with {_named(answer.name())}, not with true or false")]
+        return expression
+
+    def situation(self, facts: Mapping[str, Any], tables: Tables | None = None) -> Situation:
+        """What is known: variables that are left out are absent. `tables` stand in for those of the same names."""
+        known = {name: self._types.message(name, value) for name, value in facts.items()}
+        known["data"] = self._with(tables) if tables else self._data
+        return Situation(self, known)
+
+    def _with(self, tables: Tables) -> Message:
+        places = {name: getattr(self._data, name).place for name in self._types.tables}
+        for name, table in tables.items():
+            places[name] = len(self._tables)
+            self._tables.append(table)
+        return self._refer(places)
+
+    def _refer(self, places: Mapping[str, int]) -> Message:
+        # Rules are handed a table's place in our list, not its thousand entries.
+        reference: Message = self._types.data(**{name: {"place": place} for name, place in places.items()})
+        return reference
+
+    def _functions(self) -> list[cel.FunctionDecl]:
+        names, windows = cel.Type(f"{_PACKAGE}.{Names.__name__}"), cel.Type(f"{_PACKAGE}.{Windows.__name__}")
+        texts = cel.Type.List(cel.Type.STRING)
+
+        def at(reference: Any) -> Any:
+            return self._tables[reference.place]
+
+        return [
+            _member("includes", (names, cel.Type.STRING), lambda table, name: at(table).includes(name)),
+            _member("includesAny", (names, texts), lambda table, found: any(map(at(table).includes, found))),
+            _member(
+                "reachedBy",
+                (names, texts),
+                lambda table, asked: at(table).reached_by(asked),
+                (texts, texts),
+                lambda listed, asked: _names(tuple(listed)).reached_by(asked),
+            ),
+            _member(
+                "overlap",
+                (windows, cel.Type.TIMESTAMP, cel.Type.TIMESTAMP),
+                lambda table, start, end: at(table).overlap(start, end),
+            ),
+        ]
+
+    def _advice(self, message: str) -> str:
+        """The engine's message in our words, with the nearest known name."""
+        if match := _UNDEFINED_FIELD.search(message):
+            name, struct = match.groups()
+            return f"unknown field {name!r} of {_named(struct)}{_did_you_mean(name, self._types.fields(struct))}"
+        if match := _UNDECLARED.search(message):
+            name = match[1].split(".")[0]
+            return f"unknown name {name!r}{_did_you_mean(name, self._names)}"
+        return _named(message)
+
+
+_OURS = ("includes", "includesAny", "reachedBy", "overlap")
+_STANDARD = ("size", "matches", "startsWith", "endsWith", "contains", "duration", "timestamp", "string", "lowerAscii")
+_BOOL, _ERROR = cel.Type.BOOL, cel.Type.ERROR
+
+
+def _member(name: str, *overloads: Any) -> cel.FunctionDecl:
+    pairs = zip(overloads[::2], overloads[1::2], strict=True)
+    return cel.FunctionDecl(
+        name,
+        [
+            cel.Overload(f"{name}_{place}", return_type=_BOOL, parameters=list(parameters), is_member=True, impl=impl)
+            for place, (parameters, impl) in enumerate(pairs)
+        ],
+    )
+
+
+_LISTED: dict[tuple[str, ...], Names] = {}
+
+
+def _names(listed: tuple[str, ...]) -> Names:
+    """A list that stands in a rule, read once."""
+    found = _LISTED.get(listed)
+    if found is None:
+        if len(_LISTED) > 1000:
+            _LISTED.clear()
+        found = _LISTED[listed] = Names(listed)
+    return found
+
+
+# --- what the engine says, in words for whoever wrote the rule --------------------------------------------------------
+
+_ERROR_LINE = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
+_UNDEFINED_FIELD = re.compile(r"undefined field '([^']*)' not found in struct '([^']*)'")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
+
+
+def _too_much(source: str) -> str | None:
+    if len(source) > MAX_LENGTH:
+        return f"{len(source)} characters; {MAX_LENGTH} are the most"
+    macros = len(_MACRO.findall(source))
+    if macros > MAX_MACROS:
+        return f"{macros} of all, exists, map and filter; {MAX_MACROS} are the most"
+    return None
+
+
+def _faults(text: str, source: str, advice: Any) -> list[Fault]:
+    found = [
+        Fault(*_place(int(line), int(column), message, source), advice(message))
+        for line, column, message in _ERROR_LINE.findall(text)
+    ]
+    if "recursion" in text:
+        return [Fault(1, 1, f"nested deeper than {MAX_DEPTH} levels")]
+    return list(dict.fromkeys(found)) or [Fault(1, 1, _without_code(text.partition("\n")[0]))]
+
+
+def _place(line: int, column: int, message: str, source: str) -> tuple[int, int]:
+    """Where the wrong word begins: the engine points at the dot before a field, and behind a function's name."""
+    lines = source.split("\n")
+    if not 1 <= line <= len(lines):
+        return 1, 1
+    before, behind = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
+    if behind.startswith(".") and not _UNDECLARED.search(message):
+        return line, column + 1
+    if behind[:1] in {".", "("} and (word := re.search(r"[A-Za-z_]\w*$", before)):
+        return line, word.start() + 1
+    return line, column
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    meant = nearest(name, known)
+    return f"; did you mean {meant!r}?" if meant else f"; known are {', '.join(known)}"
+
+
+def _named(text: str) -> str:
+    """Type names as the documentation has them."""
+    short = re.sub(r"google\.protobuf\.(Timestamp|Duration)", lambda match: match[1].lower(), text)
+    short = re.sub(rf"\b{_PACKAGE}\.(\w+?)(Facts)?\b", lambda match: match[1].lower(), short)
+    return short.lower() if short.isupper() else short
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", text)
+
+
+# --- facts as message types -------------------------------------------------------------------------------------------
+
+_PACKAGE, _DATA = "facts", "Data"
+_SCALARS = {
+    str: FieldDescriptorProto.TYPE_STRING,
+    bool: FieldDescriptorProto.TYPE_BOOL,
+    int: FieldDescriptorProto.TYPE_INT64,
+}
+_MESSAGES = {datetime: ".google.protobuf.Timestamp", timedelta: ".google.protobuf.Duration"}
+_CEL = {
+    str: cel.Type.STRING,
+    bool: cel.Type.BOOL,
+    int: cel.Type.INT,
+    datetime: cel.Type.TIMESTAMP,
+    timedelta: cel.Type.DURATION,
+}
+
+
+class _Types:
+    """A descriptor pool made from the models, and values of its types."""
+
+    def __init__(self, variables: Mapping[str, type], tables: Tables) -> None:
+        self.tables = tuple(tables)
+        self._file = FileDescriptorProto(
+            name="facts.proto", package=_PACKAGE, syntax="proto3", dependency=[pb.DESCRIPTOR.name for pb in _WELL_KNOWN]
+        )
+        self._declared: dict[str, DescriptorProto] = {}
+        for kind in variables.values():
+            if issubclass(kind, BaseModel):
+                self._declare(kind)
+        self._declare_tables(tables)
+        self.pool = descriptor_pool.DescriptorPool()
+        for well_known in _WELL_KNOWN:
+            self.pool.AddSerializedFile(well_known.DESCRIPTOR.serialized_pb)
+        self.pool.AddSerializedFile(self._file.SerializeToString())
+        self.data = self._class(_DATA)
+        self._classes = {
+            name: self._class(kind.__name__) for name, kind in variables.items() if issubclass(kind, BaseModel)
+        }
+
+    def cel(self, kind: type) -> Any:
+        """The engine's type for one of ours."""
+        return cel.Type(f"{_PACKAGE}.{kind.__name__}") if issubclass(kind, BaseModel) else _CEL[kind]
+
+    def message(self, name: str, value: Any) -> Any:
+        """A variable's value as the engine takes it."""
+        known = self._classes.get(name)
+        return known(**value) if known else value
+
+    def fields(self, struct: str) -> Sequence[str]:
+        """The fields of a declared type."""
+        declared = self._declared.get(struct.removeprefix(f"{_PACKAGE}."))
+        return [field.name for field in declared.field] if declared else []
+
+    def _class(self, name: str) -> Any:
+        return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+    def _declare(self, model: type[BaseModel]) -> None:
+        if model.__name__ in self._declared:
+            return
+        message = self._declared[model.__name__] = self._file.message_type.add(name=model.__name__)
+        for number, (name, field) in enumerate(model.model_fields.items(), 1):
+            kind, repeated = _kind(field.annotation)
+            entry = message.field.add(name=field.alias or name, number=number, label=3 if repeated else 1)
+            if kind in _SCALARS:
+                entry.type = _SCALARS[kind]
+                continue
+            entry.type = FieldDescriptorProto.TYPE_MESSAGE
+            entry.type_name = _MESSAGES.get(kind) or f".{_PACKAGE}.{kind.__name__}"
+            if issubclass(kind, BaseModel):
+                self._declare(kind)
+
+    def _declare_tables(self, tables: Tables) -> None:
+        for kind in (Names, Windows):
+            message = self._file.message_type.add(name=kind.__name__)
+            message.field.add(name="place", number=1, type=FieldDescriptorProto.TYPE_INT32, label=1)
+        data = self._declared[_DATA] = self._file.message_type.add(name=_DATA)
+        for number, (name, table) in enumerate(tables.items(), 1):
+            data.field.add(
+                name=name,
+                number=number,
+                type=FieldDescriptorProto.TYPE_MESSAGE,
+                type_name=f".{_PACKAGE}.{type(table).__name__}",
+                label=1,
+            )
+
+
+_WELL_KNOWN = (duration_pb2, timestamp_pb2)
+
+
+def _kind(annotation: Any) -> tuple[type, bool]:
+    """The type of a field, and whether it is a list of them."""
+    if get_origin(annotation) is tuple:
+        return get_args(annotation)[0], True
+    return (annotation, False) if isinstance(annotation, type) else (str, False)  # a Literal is text

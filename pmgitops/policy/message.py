@@ -1,0 +1,129 @@
+"""What a finding says: Jinja over the facts. A request's text in it is data: a bounded line, no control characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, get_args, get_origin
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel
+
+from pmgitops.model.problem import nearest
+from pmgitops.model.scalars import instant_text
+from pmgitops.policy.engine import Fault
+
+MAX_LENGTH = 500
+"""Characters of a message."""
+
+
+def written(value: Any) -> Any:
+    """A fact as people write it: `1h 30m`, `2026-12-01T09:00:00Z`, `a, b`."""
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def duration_text(length: timedelta) -> str:
+    """A length of time in days, hours, minutes and seconds."""
+    minutes, seconds = divmod(int(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return " ".join(f"{number}{unit}" for number, unit in parts if number) or "no time"
+
+
+def clean(text: str) -> str:
+    """One line of at most `MAX_LENGTH` visible characters, whatever the facts brought."""
+    visible = "".join(" " if unicodedata.category(char) in _INVISIBLE else char for char in text[: 4 * MAX_LENGTH])
+    line = re.sub(r"\s+", " ", visible).strip()
+    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 3] + "..."
+
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+# Not escaped: a message is plain text, and what shows it (terminal, Markdown, SARIF) escapes in its own way.
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=written, autoescape=False)
+
+
+class Message:
+    """A message, compiled once."""
+
+    __slots__ = ("_template",)
+
+    def __init__(self, source: str) -> None:
+        self._template = _ENVIRONMENT.from_string(source)
+
+    def render(self, facts: Mapping[str, Any]) -> str:
+        """The message about these facts. What it cannot say it says so: a finding is never lost to its wording."""
+        try:
+            return clean(self._template.render(facts))
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            return clean(f"(its message cannot be written: {error})")
+
+
+def faults(source: str, variables: Mapping[str, type], others: Mapping[str, tuple[str, ...] | None]) -> list[Fault]:
+    """Mistakes in a message. `others`: further names, with their fields where these are known."""
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateSyntaxError as error:
+        return [Fault(error.lineno, 1, f"not a template: {error.message}")]
+    known = [*variables, *others]
+    found = [
+        _at(source, name, f"unknown name {name!r}{_did_you_mean(name, known)}")
+        for name in sorted(meta.find_undeclared_variables(tree) - set(known))
+    ]
+    for chain in _chains(tree):
+        found += _unknown_fields(source, chain, variables, others)
+    return list(dict.fromkeys(found))
+
+
+def _chains(tree: nodes.Template) -> Iterator[list[str]]:
+    """Every `name.field.field` of a template."""
+    for node in tree.find_all(nodes.Getattr):
+        chain: list[str] = []
+        inner: nodes.Node = node
+        while isinstance(inner, nodes.Getattr):
+            chain.insert(0, inner.attr)
+            inner = inner.node
+        if isinstance(inner, nodes.Name):
+            yield [inner.name, *chain]
+
+
+def _unknown_fields(
+    source: str, chain: list[str], variables: Mapping[str, type], others: Mapping[str, tuple[str, ...] | None]
+) -> list[Fault]:
+    name, *fields = chain
+    known = others.get(name)
+    if known is not None and fields[0] not in known:
+        return [_at(source, fields[0], f"unknown field {fields[0]!r} of {name}{_did_you_mean(fields[0], known)}")]
+    kind: Any = variables.get(name)
+    for field in fields:
+        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
+            break
+        types = {entry.alias or plain: entry.annotation for plain, entry in kind.model_fields.items()}
+        if field not in types:
+            return [_at(source, field, f"unknown field {field!r} of {name}{_did_you_mean(field, types)}")]
+        kind, name = types[field], field
+        if get_origin(kind) is tuple:
+            kind = get_args(kind)
+    return []
+
+
+def _at(source: str, word: str, message: str) -> Fault:
+    match = re.search(rf"\b{re.escape(word)}\b", source)
+    before = source[: match.start()] if match else ""
+    return Fault(before.count("\n") + 1, len(before) - before.rfind("\n"), message)
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    meant = nearest(name, known)
+    return f"; did you mean {meant!r}?" if meant else f"; known are {', '.join(known)}"

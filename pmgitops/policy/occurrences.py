@@ -1,0 +1,119 @@
+"""The days on which a recurrence falls. What a calendar leaves open is read so that no occurrence is missed."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Callable, Iterator
+from datetime import MAXYEAR, date, timedelta
+from itertools import count, islice
+
+from pmgitops.model.schedule import (
+    AbsoluteMonthly,
+    AbsoluteYearly,
+    Daily,
+    EndDate,
+    Numbered,
+    Recurrence,
+    RelativeMonthly,
+    RelativeYearly,
+    Weekly,
+)
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_INDEX = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
+
+_ENOUGH = 64
+"""Occurrences after which every pattern has shown its densest month: nine weeks of days, five years of months."""
+
+
+def days(recurrence: Recurrence) -> Iterator[date]:
+    """The days of a recurrence in order, from its first to its last; without an end, up to the end of the calendar."""
+    found = _pattern_days(recurrence)
+    match recurrence.range:
+        case Numbered(number_of_occurrences=number):
+            yield from islice(found, number)
+        case EndDate(end_date=end):
+            for day in found:
+                if day > end:
+                    return
+                yield day
+        case _:
+            yield from found
+
+
+def most_in(length: timedelta, recurrence: Recurrence) -> int:
+    """The most occurrences that begin within any stretch of `length` (at most 31 days)."""
+    found = list(islice(days(recurrence), _ENOUGH))
+    most = first = 0
+    for place, day in enumerate(found):
+        while day - found[first] >= length:
+            first += 1
+        most = max(most, place - first + 1)
+    return most
+
+
+def _pattern_days(recurrence: Recurrence) -> Iterator[date]:
+    start, pattern = recurrence.range.start_date, recurrence.pattern
+    match pattern:
+        case Daily():
+            found = _steps(start, timedelta(days=pattern.interval))
+        case Weekly():
+            found = _weekly(start, pattern)
+        case AbsoluteMonthly():
+            found = _monthly(start, pattern.interval, lambda year, month: _day_of(year, month, pattern.day_of_month))
+        case RelativeMonthly():
+            found = _monthly(start, pattern.interval, lambda year, month: _nth(year, month, pattern))
+        case AbsoluteYearly():
+            found = _yearly(start, pattern, lambda year, month: _day_of(year, month, pattern.day_of_month))
+        case RelativeYearly():
+            found = _yearly(start, pattern, lambda year, month: _nth(year, month, pattern))
+    return (day for day in found if day >= start)
+
+
+def _steps(start: date, step: timedelta) -> Iterator[date]:
+    day = start
+    while True:
+        yield day
+        try:
+            day += step
+        except OverflowError:
+            return
+
+
+def _weekly(start: date, pattern: Weekly) -> Iterator[date]:
+    begins = _WEEKDAYS.index(pattern.first_day_of_week)
+    wanted = sorted((_WEEKDAYS.index(day) - begins) % 7 for day in pattern.days_of_week)
+    lead = (start.weekday() - begins) % 7
+    for week in _steps(start, timedelta(weeks=pattern.interval)):
+        for place in wanted:
+            try:
+                yield week + timedelta(days=place - lead)
+            except OverflowError:
+                continue
+
+
+def _monthly(start: date, interval: int, of_month: Callable[[int, int], date]) -> Iterator[date]:
+    for month in count(start.year * 12 + start.month - 1, interval):
+        if month // 12 > MAXYEAR:
+            return
+        yield of_month(month // 12, month % 12 + 1)
+
+
+def _yearly(
+    start: date, pattern: AbsoluteYearly | RelativeYearly, of_month: Callable[[int, int], date]
+) -> Iterator[date]:
+    for year in range(start.year, MAXYEAR + 1, pattern.interval):
+        yield of_month(year, pattern.month)
+
+
+def _day_of(year: int, month: int, day: int) -> date:
+    # The 31st of a shorter month: services differ between skipping it and the last day; the last day misses nothing.
+    return date(year, month, min(day, monthrange(year, month)[1]))
+
+
+def _nth(year: int, month: int, pattern: RelativeMonthly | RelativeYearly) -> date:
+    """The first, ..., last day of the month that is one of these weekdays."""
+    wanted = {_WEEKDAYS.index(day) for day in pattern.days_of_week}
+    every = (date(year, month, number) for number in range(1, monthrange(year, month)[1] + 1))
+    fitting = [day for day in every if day.weekday() in wanted]
+    return fitting[_INDEX[pattern.index or "first"]]
