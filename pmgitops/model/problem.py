@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pmgitops.model.docs import sentences
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -219,9 +221,9 @@ class _Place:
     def _member(self, part: str | int) -> Schema:
         kind = self.schema.get("type")
         if kind == "model":
-            self.described = {
-                str(field.alias or name): field.description for name, field in self.schema["cls"].model_fields.items()
-            }
+            said = sentences(self.schema["cls"])
+            fields = self.schema["cls"].model_fields
+            self.described = {str(field.alias or name): said.get(name) for name, field in fields.items()}
             return self._field(str(part))
         self.described = {}
         if kind == "dict":

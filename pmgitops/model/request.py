@@ -14,7 +14,7 @@ import hashlib
 from typing import Annotated, Any, ClassVar, Literal
 
 import rfc8785
-from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from pmgitops.model.scalars import (
     AwsAccount,
@@ -226,6 +226,4 @@ class GcpRoles(_Gcp):
 
 AnyRequest = AwsPolicies | AwsActions | AzureActions | AzureRoles | GcpActions | GcpRoles
 KINDS: tuple[str, ...] = ("aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles")
-REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(
-    Annotated[AnyRequest, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
-)
+REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(Annotated[AnyRequest, Field(discriminator="kind")])

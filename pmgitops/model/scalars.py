@@ -62,7 +62,6 @@ class Value(BaseModel):
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
         defer_build=True,  # one validator is built, for all six kinds, when the first file asks for it
     )
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
+from pmgitops.model.docs import sentences
 from pmgitops.model.request import REQUEST
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -21,8 +24,20 @@ def request_schema() -> dict[str, Any]:
 
 def published(adapter: TypeAdapter[Any], title: str) -> dict[str, Any]:
     """The JSON Schema of an adapter's type as editors like it best."""
-    schema = adapter.json_schema(by_alias=True, mode="validation")
+    schema = adapter.json_schema(by_alias=True, mode="validation", schema_generator=_Described)
     return {"$schema": DIALECT, "title": title, **_tidy(schema)}
+
+
+class _Described(GenerateJsonSchema):
+    """With the sentences under the fields."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        described = super().model_schema(schema)
+        said = sentences(schema["cls"])
+        for name, field in schema["cls"].model_fields.items():
+            if name in said:
+                described["properties"][field.alias or name]["description"] = said[name]
+        return described
 
 
 def _tidy(schema: Any) -> Any:
