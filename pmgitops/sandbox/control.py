@@ -252,7 +252,7 @@ def _ticket(world: World, number: str) -> Any:
 
 
 def _related(world: World, table: str, key: str, sys_id: str) -> list[Any]:
-    sql = "SELECT fields FROM records WHERE class = ? AND fields ->> ? = ? ORDER BY seq"
+    sql = "SELECT fields FROM records WHERE class = ? AND json_extract(fields, ?) = ? ORDER BY seq"
     return [json.loads(row["fields"]) for row in world.store.all(sql, table, f"$.{key}", sys_id)]
 
 

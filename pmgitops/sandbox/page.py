@@ -35,8 +35,8 @@ _MOST_DIGITS = 9
 _MOST_SHOWN = 100
 _EVENTS = "SELECT * FROM changes WHERE request = ? ORDER BY seq"
 _NOTES = (
-    "SELECT fields FROM records WHERE class = 'sys_journal_field' AND fields ->> '$.element_id' = ?"
-    " AND fields ->> '$.element' = 'work_notes' ORDER BY seq DESC"
+    "SELECT fields FROM records WHERE class = 'sys_journal_field' AND json_extract(fields, '$.element_id') = ?"
+    " AND json_extract(fields, '$.element') = 'work_notes' ORDER BY seq DESC"
 )
 
 

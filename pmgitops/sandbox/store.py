@@ -44,12 +44,12 @@ CREATE INDEX IF NOT EXISTS inventory_external ON inventory (system, collection, 
 CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, sys_id TEXT NOT NULL UNIQUE, class TEXT NOT NULL, fields TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS records_class ON records (class);
-CREATE INDEX IF NOT EXISTS records_number ON records (fields ->> '$.number');
-CREATE INDEX IF NOT EXISTS records_element_id ON records (fields ->> '$.element_id');
-CREATE INDEX IF NOT EXISTS records_sysapproval ON records (fields ->> '$.sysapproval');
-CREATE INDEX IF NOT EXISTS records_table_sys_id ON records (fields ->> '$.table_sys_id');
-CREATE INDEX IF NOT EXISTS records_email ON records (fields ->> '$.email');
-CREATE INDEX IF NOT EXISTS records_user_name ON records (fields ->> '$.user_name');
+CREATE INDEX IF NOT EXISTS records_number ON records (json_extract(fields, '$.number'));
+CREATE INDEX IF NOT EXISTS records_element_id ON records (json_extract(fields, '$.element_id'));
+CREATE INDEX IF NOT EXISTS records_sysapproval ON records (json_extract(fields, '$.sysapproval'));
+CREATE INDEX IF NOT EXISTS records_table_sys_id ON records (json_extract(fields, '$.table_sys_id'));
+CREATE INDEX IF NOT EXISTS records_email ON records (json_extract(fields, '$.email'));
+CREATE INDEX IF NOT EXISTS records_user_name ON records (json_extract(fields, '$.user_name'));
 CREATE TABLE IF NOT EXISTS contents (sys_id TEXT PRIMARY KEY, bytes BLOB NOT NULL);
 """
 

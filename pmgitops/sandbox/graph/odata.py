@@ -49,7 +49,7 @@ class Columns:
         if not parts or parts[0] not in self.members:
             name = parts[0] if parts else path
             raise bad_request(f"Could not find a property named '{name}' on type 'microsoft.graph.{self.entity}'.")
-        return "body ->> " + _quoted("$." + ".".join(json.dumps(part) for part in parts))
+        return f"json_extract(body, {_quoted('$.' + '.'.join(json.dumps(part) for part in parts))})"
 
 
 # OData names, in whatever case; authorizationSystemType alone is compared without it, as every published filter does.
@@ -113,8 +113,7 @@ class Filter:
     def _any(self, collection: str) -> str:
         variable = self._need("name")
         self._need("sign", ":")
-        # `.path` would be the whole array; json_each walks its entries.
-        entries = self._columns.sql(collection).replace("body ->> ", "json_each(body, ") + ")"
+        entries = self._columns.sql(collection).replace("json_extract(", "json_each(")
         self._scope[variable] = "value"
         condition = self._either()
         del self._scope[variable]
@@ -150,7 +149,7 @@ class Filter:
     def _property(self, path: str) -> str:
         head, _, rest = path.partition("/")
         if head in self._scope:
-            return f"value ->> {_quoted('$.' + rest.replace('/', '.'))}" if rest else self._scope[head]
+            return f"json_extract(value, {_quoted('$.' + rest.replace('/', '.'))})" if rest else self._scope[head]
         return self._columns.sql(path)
 
     def _take(self, kind: str, value: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
 
-from pmgitops.sandbox.clock import SECOND, instant, moment, read_instant
+from pmgitops.sandbox.clock import instant, moment, read_instant
 from pmgitops.sandbox.store import Json
 
 DURATION = re.compile(r"(-)?P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -125,6 +125,3 @@ def _day_in(pattern: Json, year: int, month: int) -> date:
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-__all__ = ["DURATION", "SECOND", "Window", "duration_of", "next_window"]

@@ -113,7 +113,10 @@ def _refuse_by_property(call: Call, names: dict[str, str], content: bytes, diges
     if behaviour.attachment_extensions and extension not in behaviour.attachment_extensions:
         raise ServiceNowError(403, "File type is not allowed", f"extension '{extension}'")
     if behaviour.attachment_refuse_identical:
-        sql = "SELECT sys_id FROM records WHERE fields ->> '$.table_sys_id' = ? AND fields ->> '$.hash' = ?"
+        sql = (
+            "SELECT sys_id FROM records"
+            " WHERE json_extract(fields, '$.table_sys_id') = ? AND json_extract(fields, '$.hash') = ?"
+        )
         row = call.world.store.one(sql, names["table_sys_id"], digest)
         if row:
             raise aborted_by_rule(_TABLE, "Identical attachment", row["sys_id"])

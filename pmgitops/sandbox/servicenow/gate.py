@@ -127,7 +127,10 @@ def _granted(world: World, tokens: Tokens, form: dict[str, str]) -> tuple[str | 
 
 def is_active(world: World, user_name: str) -> bool:
     """Whether there is such a user, and may log in."""
-    sql = "SELECT 1 FROM records WHERE fields ->> '$.user_name' = ? AND fields ->> '$.active' = 'true'"
+    sql = (
+        "SELECT 1 FROM records"
+        " WHERE json_extract(fields, '$.user_name') = ? AND json_extract(fields, '$.active') = 'true'"
+    )
     return world.store.one(sql, user_name) is not None
 
 

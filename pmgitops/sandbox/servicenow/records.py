@@ -62,7 +62,7 @@ class Records:
         classes = family(table)
         conditions, values = [f"class IN ({','.join('?' * len(classes))})"], [*classes]
         for term in query.sure(_INDEXED):
-            conditions.append("sys_id = ?" if term.field == "sys_id" else f"fields ->> '$.{term.field}' = ?")
+            conditions.append("sys_id = ?" if term.field == "sys_id" else f"json_extract(fields, '$.{term.field}') = ?")
             values.append(term.value)
         sql = f"SELECT class, fields FROM records WHERE {' AND '.join(conditions)} ORDER BY seq"  # noqa: S608 - bound
         for row in self._store.all(sql, *values):
@@ -164,7 +164,7 @@ class Records:
 
     def _refuse_duplicate(self, table: str, fields: Fields) -> None:
         if self._behaviour.refuse_duplicate_numbers and fields.get("number"):
-            sql = "SELECT sys_id FROM records WHERE fields ->> '$.number' = ?"
+            sql = "SELECT sys_id FROM records WHERE json_extract(fields, '$.number') = ?"
             row = self._store.one(sql, fields["number"])
             if row:
                 raise aborted_by_rule(table, "Unique number", row["sys_id"])
@@ -187,7 +187,10 @@ class Records:
         ticket = self.get("task", approver.fields["sysapproval"])
         if ticket is None:
             return
-        sql = "SELECT fields ->> '$.state' AS state FROM records WHERE fields ->> '$.sysapproval' = ?"
+        sql = (
+            "SELECT json_extract(fields, '$.state') AS state FROM records"
+            " WHERE json_extract(fields, '$.sysapproval') = ?"
+        )
         states = {row["state"] for row in self._store.all(sql, ticket.sys_id)}
         if "rejected" in states:
             self.update(ticket, {"approval": "rejected"})

@@ -101,9 +101,10 @@ class Rendering:
         if not self._behaviour.notes_readable or self._manner.display == "false":
             return ""
         sql = (
-            "SELECT fields ->> '$.value' AS text, fields ->> '$.sys_created_on' AS at,"
-            " fields ->> '$.sys_created_by' AS author FROM records"
-            " WHERE fields ->> '$.element_id' = ? AND fields ->> '$.element' = ? ORDER BY seq DESC"
+            "SELECT json_extract(fields, '$.value') AS text, json_extract(fields, '$.sys_created_on') AS at,"
+            " json_extract(fields, '$.sys_created_by') AS author FROM records"
+            " WHERE json_extract(fields, '$.element_id') = ? AND json_extract(fields, '$.element') = ?"
+            " ORDER BY seq DESC"
         )
         entries = self._store.all(sql, record.sys_id, name)
         label = _LABELS.get(name, name)
@@ -114,7 +115,8 @@ class Rendering:
 
     def _full_name(self, user_name: str) -> str:
         sql = (
-            "SELECT fields ->> '$.name' AS name FROM records WHERE class = 'sys_user' AND fields ->> '$.user_name' = ?"
+            "SELECT json_extract(fields, '$.name') AS name FROM records"
+            " WHERE class = 'sys_user' AND json_extract(fields, '$.user_name') = ?"
         )
         row = self._store.one(sql, user_name)
         return str(row["name"]) if row else user_name

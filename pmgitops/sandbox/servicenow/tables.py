@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ TABLES = {
 }  # fmt: skip
 
 
+@cache
 def lineage(name: str) -> list[str]:
     """A table and those it extends, nearest first."""
     chain = [name]
@@ -118,12 +121,14 @@ def lineage(name: str) -> list[str]:
     return chain
 
 
+@cache
 def family(name: str) -> list[str]:
     """A table and those that extend it."""
     return [table for table in TABLES if name in lineage(table)]
 
 
-def fields_of(name: str) -> dict[str, Field]:
+@cache
+def fields_of(name: str) -> Mapping[str, Field]:
     """Every field of a table, its own overriding those it inherits."""
     fields = dict(_SYSTEM)
     for table in reversed(lineage(name)):
