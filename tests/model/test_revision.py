@@ -1,8 +1,18 @@
-"""Valid requests of every kind, as the plain content of their files."""
+"""A request's revision: the same however its file is written, another for another content."""
 
+import hashlib
+import json
 import string
 
+import rfc8785
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from pmgitops.load import RequestFile, load
+from pmgitops.model.request import REQUEST
+
+# --- valid requests of every kind, as the plain content of their files
 
 WORD = string.ascii_letters + string.digits
 ids = st.text(alphabet=string.ascii_letters + string.digits + "@.-_:/*?&!%#|>'\"[]{},~`\\", min_size=1, max_size=30)
@@ -99,3 +109,59 @@ requests = st.one_of(
     ),
     kind("gcp-roles", authorizationSystemId=projects, resourceId=projects, roles=some(words.map("roles/{}".format))),
 )
+
+
+# --- their revisions
+
+
+def request(text):
+    found = load("requests/a.yaml", text.encode())
+    assert isinstance(found, RequestFile), found
+    return found.request
+
+
+def shuffled(value, random):
+    if isinstance(value, dict):
+        items = [(key, shuffled(item, random)) for key, item in value.items()]
+        random.shuffle(items)
+        return dict(items)
+    return [shuffled(item, random) for item in value] if isinstance(value, list) else value
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    requests,
+    st.randoms(use_true_random=False),
+    st.sampled_from([None, "'", '"', "|", ">"]),
+    st.sampled_from([True, False, None]),
+    st.integers(2, 8),
+)
+def test_a_revision_does_not_depend_on_how_the_file_is_written(content, random, style, flow, indent):
+    text = yaml.safe_dump(
+        shuffled(content, random),
+        default_style=style,
+        default_flow_style=flow,
+        indent=indent,
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    text = text.replace("!!int ", "")  # the dumper's, for quoted numbers
+    wanted = REQUEST.validate_python(content)
+    assert request(f"# why\n{text}\n# why not\n") == wanted
+    assert request(text).revision == wanted.revision
+    assert wanted.revision == hashlib.sha256(rfc8785.dumps(wanted.content())).hexdigest()
+
+
+@settings(max_examples=50, deadline=None)
+@given(requests)
+def test_the_content_is_a_request_again(content):
+    once = REQUEST.validate_python(content)
+    assert REQUEST.validate_python(once.content()) == once
+    assert json.loads(json.dumps(once.content())) == once.content()
+
+
+@settings(max_examples=50, deadline=None)
+@given(requests, texts)
+def test_another_content_is_another_revision(content, text):
+    changed = content | {"justification": content["justification"] + "x" + text}
+    assert REQUEST.validate_python(changed).revision != REQUEST.validate_python(content).revision
