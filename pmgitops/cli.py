@@ -1,4 +1,6 @@
-"""The command line: argv -> one flow -> its report -> an exit code. It decides nothing; heavy imports wait for their verb."""
+"""The command line: argv -> one flow -> its report -> an exit code. It decides nothing; heavy imports wait for their
+verb.
+"""
 
 from __future__ import annotations
 
@@ -317,7 +319,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         raise SystemExit(130) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the last place to turn a bug into exit code 70
         import traceback
 
         traceback.print_exc()

@@ -1,16 +1,16 @@
 """Everything pmgitops raises on purpose, with the exit code of the command line.
 
-A person's mistake in a request is a `Finding`, not an exception. What is raised here ends a run, or one request's delivery.
+A person's mistake in a request is a `Finding`, not an exception. What is raised here ends a run, or one request's
+delivery.
 
-* PmgitopsError              70  a bug, unless a subclass says otherwise
-  + UsageError                2  the command line, the configuration or the environment is wrong
-  + UnsafeError               4  refused until a person says otherwise (`--allow <guard>`), or for good
-  + TicketGateError           5  the ticket does not allow it
-  + DeliveryError             6  something could not be delivered; it is in the ledger and will be tried again
-    - LedgerConflictError        another runner was faster, more often than we retry
-    - RemoteError                a service answered with an error or not at all; says whether the write may have happened
-      . PermanentRemoteError     asking again cannot help (400, 403, 404, retired)
-      . TemporaryRemoteError     asking again may help (429, 5xx, no connection); carries `wait`
+    * PmgitopsError              70  a bug, unless a subclass says otherwise + UsageError                2  the command
+    line, the configuration or the environment is wrong + UnsafeError               4  refused until a person says
+    otherwise (`--allow <guard>`), or for good + TicketGateError           5  the ticket does not allow it +
+    DeliveryError             6  something could not be delivered; it is in the ledger and will be tried again -
+    LedgerConflictError        another runner was faster, more often than we retry - RemoteError                a
+    service answered with an error or not at all; says whether the write may have happened . PermanentRemoteError
+    asking again cannot help (400, 403, 404, retired) . TemporaryRemoteError     asking again may help (429, 5xx, no
+    connection); carries `wait`
 """
 
 from __future__ import annotations

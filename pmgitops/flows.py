@@ -1,4 +1,4 @@
-"""The flows: check, plan, apply, status. Each reads like a table of contents; what it needs is handed in by `wiring`."""
+"""The flows: check, render, plan, apply, status. Each reads like a table of contents; `wiring` hands in what it needs."""
 
 from __future__ import annotations
 
@@ -246,9 +246,8 @@ class Applied:
 
     def as_json(self) -> dict[str, Any]:
         """The result as `apply` prints it."""
-        groups = {
-            key: [result.as_json() for result in self.of(key)] for key in ("applied", "failed", "deferred", "refused")
-        }
+        outcomes = ("applied", "followed", "failed", "deferred", "refused")
+        groups = {outcome: [result.as_json() for result in self.of(outcome)] for outcome in outcomes}
         notes = [{"name": note.name, "ticket": note.ticket, "why": note.why} for note in self.undelivered]
         found = [finding.as_json() for finding in self.findings]
         return {"commit": self.commit, "digest": self.digest, **groups, "notes": notes, "findings": found}
@@ -275,19 +274,14 @@ def apply(
     _refuse_an_emptied_tree(sight, head, names, allow)
 
     reconciler.take_over(names)
-    unfollowed = reconciler.observe(names)
+    followed = reconciler.observe(names)
     decision = _decide(sight, _desired(sight, _present(sight.repository, applied), head, names))
     if "mass-cancel" not in allow:
         decision.plan.refuse_if_it_ends_too_much(sight.desk.config.limits.max_cancellations)
     decision.plan.refuse_if_other(digest)
-    results = [*unfollowed, *_carry_out(sight, hand, decision, head)]
+    results = [*followed, *_carry_out(hand.reconciler, decision, head)]
 
-    # A replaced request's successor is sent as soon as its end is seen, which is often at once.
-    replaced = [name for name, stands in book.standings(decision.files).items() if stands.replaced]
-    if replaced:
-        reconciler.observe(replaced)
-        results += _carry_out(sight, hand, _decide(sight, {name: decision.files[name] for name in replaced}), head)
-
+    results += _succeed(sight, hand, decision, head)
     undelivered = outbox.deliver(book.load_open(), book, hand.tickets)
     if applied != head:
         book.write_run("applied", commit=head)
@@ -295,17 +289,27 @@ def apply(
     return Applied(head, decision.plan.digest, tuple(results), decision.plan.findings, tuple(undelivered))
 
 
-def _carry_out(sight: Sight, hand: Hand, decision: Decision, head: str) -> list[Result]:
+def _succeed(sight: Sight, hand: Hand, decision: Decision, head: str) -> list[Result]:
+    """Send the successors of requests that were ended to be replaced: as soon as the end is seen, which is often at
+    once.
+    """
+    replaced = [name for name, stands in sight.book.standings(decision.files).items() if stands.replaced]
+    followed = hand.reconciler.observe(replaced)
+    ended = {name: decision.files[name] for name, stands in sight.book.standings(replaced).items() if stands.ended}
+    return [*followed, *_carry_out(hand.reconciler, _decide(sight, ended), head)]
+
+
+def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Result]:
     """Record what is held back, and carry out the rest."""
-    held = [_held(hand.reconciler, one, head) for one in decision.held]
+    held = [_held(reconciler, one, head) for one in decision.held]
     withheld = [
-        _withheld(hand.reconciler, one, decision.files[one.change.name], head)
+        _withheld(reconciler, one, decision.files[one.change.name], head)
         for one in decision.judgements
         if not one.passes
     ]
     passing = [one for one in decision.judgements if one.passes and one.change.action != "none"]
     links = {one.change.name: one.verdict.record.link(one.verdict.system) for one in passing if one.verdict.record}
-    carried = hand.reconciler.carry_out([one.change for one in passing], decision.files, links, head)
+    carried = reconciler.carry_out([one.change for one in passing], decision.files, links, head)
     return [*carried, *withheld, *held]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -125,11 +123,14 @@ _work: Callable[[Sequence[Blob]], Judged] | None = None
 def _in_workers(
     judge: Callable[[Sequence[Blob]], Judged], chunks: Sequence[Sequence[Blob]], workers: int
 ) -> list[Judged]:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  # few runs have files enough
+    from multiprocessing import get_context  # noqa: PLC0415
+
     global _work  # noqa: PLW0603  # see _work
     _work = judge
     gc.freeze()  # what is there already is shared with the workers and need not be looked through by each
     try:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
             return list(pool.map(_work_on, chunks))
     finally:
         _work = None

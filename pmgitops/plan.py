@@ -20,7 +20,7 @@ from pmgitops.model.finding import Finding
 from pmgitops.model.request import AnyRequest
 
 Rendered = tuple[str, dict[str, Any]]
-"""The name of the target that a request is routed to, and the body it is sent."""
+"""The target that a request is routed to, and the body it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over every change with its payload, the policies and the tickets; twelve hex digits of it are shown."""
+        """Twelve hex digits of the SHA-256 over every change with its payload, the policies and the tickets."""
         body: dict[str, Any] = {
             "changes": [change.as_json() for change in self.changes if change.action != "none"],
             "policies": self.policies,

@@ -1,7 +1,7 @@
 """Carries out a plan through writers, event by event. Every write is preceded by a durable intent.
 
-The protocol: intend and push; send; record and push. A send whose outcome is unknown is read back once its lease has run
-out, never repeated blindly. Pushes are shared: the outcomes of one batch travel with the intents of the next.
+The protocol: intend and push; send; record and push. A send whose outcome is unknown is read back once its lease has
+run out, never repeated blindly. Pushes are shared: the outcomes of one batch travel with the intents of the next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import rfc8785
 
-from pmgitops.errors import Commit, RemoteError, TemporaryRemoteError
+from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.ledger.book import Book, Clock
 from pmgitops.ledger.standing import UNSENT, UNSURE, Standing, instant
 from pmgitops.load import RequestFile
@@ -43,7 +43,7 @@ class Result:
     name: str
     action: str
     state: str
-    outcome: Literal["applied", "failed", "deferred", "refused"]
+    outcome: Literal["applied", "followed", "failed", "deferred", "refused"]
     remote_id: str = ""
     why: str = ""
     rules: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Reconciler:
     # Taking over
 
     def take_over(self, names: Iterable[str]) -> None:
-        """Read back what an earlier run left unsure and whose lease has run out: adopt what is there, free what is not."""
+        """Read back what an earlier run left unsure, once its lease has run out: adopt what is there, free what is not."""
         unsure = [
             stands
             for stands in self.book.standings(names).values()
@@ -88,7 +88,7 @@ class Reconciler:
 
     def _read_back(self, target: str, group: Sequence[Standing]) -> None:
         try:
-            found = self.readers[target].find(frozenset(stands.correlation for stands in group))
+            found = self._reader(target).find(frozenset(stands.correlation for stands in group))
         except RemoteError as error:
             for stands in group:
                 self.book.write(stands.name, "unknown", why=f"cannot be read back: {error}")
@@ -104,28 +104,36 @@ class Reconciler:
     # Following
 
     def observe(self, names: Iterable[str]) -> list[Result]:
-        """Record what the targets report of these requests since the last run; a target that does not answer is a failure."""
-        failures: list[Result] = []
+        """Record what the targets report of these requests since the last run, and tell what has moved.
+
+        A target that does not answer fails its own requests and no others.
+        """
+        results: list[Result] = []
         marks: dict[str, str] = self.book.run().get("watermarks", {})
         followed = [stands for stands in self.book.standings(names).values() if stands.remote_id and not stands.ended]
+        moved: list[Standing] = []
         for target, group in _by_target(followed):
             try:
-                seen = self.readers[target].changes(_since(marks.get(target), group))
+                seen = self._reader(target).changes(_since(marks.get(target), group))
             except RemoteError as error:
-                failures += [Result(s.name, "follow", s.state, "failed", s.remote_id, str(error)) for s in group]
+                results += [_follow(stands, "failed", _told(error)) for stands in group]
                 continue
-            self._record(group, seen)
+            moved += self._record(group, seen)
             if seen and (latest := instant_text(seen[-1].at)) != marks.get(target):
                 marks = {**marks, target: latest}
                 self.book.write_run("followed", watermarks=marks)
         self.book.push()
-        return failures
+        now = self.book.standings(stands.name for stands in moved)
+        return [*results, *(_follow(stands, "followed", "/".join(stands.words)) for stands in now.values())]
 
-    def _record(self, group: Sequence[Standing], seen: Iterable[Observation]) -> None:
+    def _record(self, group: Sequence[Standing], seen: Iterable[Observation]) -> list[Standing]:
+        """Gather what is new of these requests; the ones that moved."""
         ours = {stands.remote_id: stands for stands in group}
+        moved: dict[str, Standing] = {}
         for observation in seen:
             stands = ours.get(observation.remote_id)
             if stands and not stands.seen(observation.at, observation.id):
+                moved[stands.name] = stands
                 self.book.write(
                     stands.name,
                     "observed",
@@ -135,6 +143,16 @@ class Reconciler:
                     transitions=list(observation.transitions),
                     modified=instant_text(observation.at),
                 )
+        return list(moved.values())
+
+    def _reader(self, target: str) -> Reader:
+        """The target's reading half; a request may stand at a target that the configuration does not list any more."""
+        if target not in self.readers:
+            raise PermanentRemoteError(
+                f"the target {target} is not configured any more",
+                hint="list it under targets again until nothing stands there",
+            )
+        return self.readers[target]
 
     # Judgements
 
@@ -149,8 +167,8 @@ class Reconciler:
     ) -> None:
         """Record that a request is refused or deferred, so that every run judges it again.
 
-        What stands at the target, or has ended, is not touched by what became of its file; what the ledger says exactly so
-        already is not said twice.
+        What stands at the target, or has ended, is not touched by what became of its file; what the ledger says
+        exactly so already is not said twice.
         """
         stands = self.book[name]
         if stands and not stands.withdrawn and stands.state not in UNSENT:
@@ -242,7 +260,9 @@ class Reconciler:
             return "withdrawn"
         if self.clock() + WRITE_DEADLINE > instant(stands.until):
             return "late"
-        writer = self.writers[stands.target]
+        writer = self.writers.get(stands.target)
+        if writer is None:
+            return PermanentRemoteError(f"the target {stands.target} is not configured any more")
         try:
             if not stands.canceling:
                 return writer.submit(stands.payload)
@@ -283,6 +303,10 @@ class Reconciler:
 
     def _until(self) -> str:
         return instant_text(self.clock() + self.lease)
+
+
+def _follow(stands: Standing, outcome: Literal["followed", "failed"], why: str) -> Result:
+    return Result(stands.name, "follow", stands.state, outcome, stands.remote_id, why)
 
 
 def _by_target(group: Iterable[Standing]) -> Iterator[tuple[str, list[Standing]]]:

@@ -1,6 +1,6 @@
-"""The only reader of `pmgitops.yaml` and of the environment. Frozen, passed along, never imported as a global.
+"""`pmgitops.yaml`: where requests go and under which limits. Frozen, passed along, never imported as a global.
 
-`pmgitops.yaml` says where requests go and under which limits; secrets come from the environment only.
+Nothing here is secret: secrets come from the environment only, through `pmgitops.secrets`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
@@ -161,24 +160,8 @@ class Config(Value):
 CONFIG_MODEL: TypeAdapter[Config] = TypeAdapter(Config)
 
 
-class Secrets(BaseSettings):
-    """What the environment brings: `PMGITOPS_GRAPH_TOKEN`, `PMGITOPS_SERVICENOW_USER` and so on. Never printed."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="PMGITOPS_", frozen=True, use_attribute_docstrings=True, extra="ignore"
-    )
-
-    graph_token: SecretStr | None = None
-    """A ready bearer token for Microsoft Graph; without it azure-identity's default chain."""
-    servicenow_user: str | None = None
-    servicenow_password: SecretStr | None = None
-    servicenow_client_id: str | None = None
-    servicenow_client_secret: SecretStr | None = None
-    servicenow_api_key: SecretStr | None = None
-
-
 def parse(data: bytes | None, path: str = CONFIG) -> Config:
-    """The configuration in `data`, or the defaults where there is no file; UsageError naming every mistake at its line."""
+    """The configuration in `data`, the defaults where there is no file; UsageError with every mistake at its line."""
     if data is None:
         return Config()
     document = read(data, path)

@@ -1,8 +1,8 @@
 """The one HTTP seam: a `requests.Session` of ours, under Graph, ServiceNow (through pysnow) and every later target.
 
-It keeps what callers must not have to think about: no redirects, nothing from the environment, a wall-clock deadline, a cap
-on the decoded body, one pause for the whole client when a service asks for it, and typed errors that say whether a write
-may have happened. A call is made again only when the error says that nothing happened (reads always say so).
+It keeps what callers must not have to think about: no redirects, nothing from the environment, a wall-clock deadline,
+a cap on the decoded body, one pause for the whole client when a service asks for it, and typed errors that say whether
+a write may have happened. A call is made again only when the error says that nothing happened (reads always say so).
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class Bearer(AuthBase):
 class Transport(requests.Session):
     """A session with our manners; thread-safe for the uses made of it here (no cookies shared between hosts).
 
-    `deadline` is the wall-clock limit of one exchange in seconds, `most` the largest decoded body in bytes, `attempts` how
-    often a call that certainly did nothing is made, `patience` the longest pause in seconds that a service may ask for.
+    `deadline` is the wall-clock limit of one exchange in seconds, `most` the largest decoded body in bytes, `attempts`
+    how often a call that certainly did nothing is made, `patience` the longest pause in seconds that a service may ask
+    for.
     """
 
     def __init__(
@@ -125,7 +126,9 @@ class Transport(requests.Session):
             time.sleep(pause)
 
     def _read(self, response: requests.Response, until: float) -> None:
-        """The whole body within the deadline and the cap; a read returns what has come, so a dripping body cannot hold us."""
+        """The whole body within the deadline and the cap; a read returns what has come, so a dripping body cannot hold
+        us.
+        """
         body = bytearray()
         while chunk := response.raw.read1(64 * 1024, decode_content=True):
             body += chunk

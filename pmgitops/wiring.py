@@ -19,11 +19,14 @@ from pmgitops.flows import Hand, Sight
 from pmgitops.judging import Desk
 from pmgitops.ledger.book import Book
 from pmgitops.policy import bundle
-from pmgitops.settings import CONFIG, Config, Secrets, TicketSystem, parse
+from pmgitops.settings import CONFIG, Config, TicketSystem, parse
 from pmgitops.source import Blob, Repository, WorkTree
 
 if TYPE_CHECKING:
+    from azure.identity import DefaultAzureCredential
+
     from pmgitops.ledger.git import GitLedger
+    from pmgitops.secrets import Secrets
     from pmgitops.targets.interface import Reader, Writer
     from pmgitops.tickets.servicenow import ServiceNow
     from pmgitops.transport import Transport
@@ -39,7 +42,9 @@ def clock() -> datetime:
 
 
 def root_of(folder: Path) -> Path:
-    """The folder that requests, policies and configuration are beside each other in: the nearest one with any sign of it."""
+    """The folder that requests, policies and configuration are beside each other in: the nearest one with any sign of
+    it.
+    """
     start = folder.resolve()
     if not start.is_dir():
         raise UsageError(f"{folder} is not a folder")
@@ -126,7 +131,7 @@ def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], 
     from pmgitops.reconcile import Reconciler  # noqa: PLC0415  # with it come the targets' clients
     from pmgitops.targets.permissions_management import client  # noqa: PLC0415
 
-    secrets = Secrets()
+    secrets = _secrets()
     reads: dict[str, Reader] = {}
     writes: dict[str, Writer] = {}
     for name, target in space.config.targets.items():
@@ -157,16 +162,17 @@ def _graph_token(secrets: Secrets) -> Callable[[], str]:
     """The token of the environment, otherwise azure-identity's default chain, asked when the first call needs one."""
     if secrets.graph_token:
         return secrets.graph_token.get_secret_value
-    credential = None
+    credential: DefaultAzureCredential | None = None
 
     def fetch() -> str:
         nonlocal credential
         from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  # 230 ms
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
-        credential = credential or DefaultAzureCredential(exclude_interactive_browser_credential=True)
+        if credential is None:
+            credential = DefaultAzureCredential()
         try:
-            return str(credential.get_token("https://graph.microsoft.com/.default").token)
+            return credential.get_token("https://graph.microsoft.com/.default").token
         except ClientAuthenticationError as error:
             raise PermanentRemoteError(
                 "no token for Microsoft Graph: azure-identity found no identity to log in as",
@@ -182,7 +188,7 @@ def ticket_systems(config: Config) -> dict[str, ServiceNow]:
     contacted = {name: system for name, system in config.tickets.items() if system.gate != "off"}
     if not contacted:
         return {}
-    secrets = Secrets()
+    secrets = _secrets()
     return {name.casefold(): _servicenow(system, secrets) for name, system in contacted.items()}
 
 
@@ -190,6 +196,12 @@ def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
     from pmgitops.tickets.servicenow import ServiceNow, session  # noqa: PLC0415  # pysnow takes 200 ms
 
     return ServiceNow(system.host, session(secrets, system.host))
+
+
+def _secrets() -> Secrets:
+    from pmgitops.secrets import Secrets  # noqa: PLC0415  # 90 ms, and only where something is contacted
+
+    return Secrets()
 
 
 def workers() -> int:

@@ -6,7 +6,7 @@ Events of a request, in the order in which they may come:
 |---|---|---|
 | `refused`, `deferred` | revision, path, findings | judged; nothing was sent; judged again by every run |
 | `withdrawn` | | the file went away before anything was sent |
-| `intended` | revision, path, commit, target, payload, digest, correlation, access, identity, owner, until, ticket? | about to be sent |
+| `intended` | revision, path, commit, target, payload, digest, correlation, ... | about to be sent |
 | `claimed` | owner, until | another runner took over; it reads back before it does anything else |
 | `submitted` | remoteId, adopted? | the target has it |
 | `unknown` | why | the outcome of the send is not known; read back by every run, never sent again by itself |

@@ -24,14 +24,18 @@ def text(requests: int, findings: Sequence[Finding]) -> str:
 def summary(requests: int, findings: Sequence[Finding]) -> str:
     """How many requests were judged, and how many findings of each severity there are."""
     counts = Counter(finding.severity for finding in findings)
-    words = {"error": "error", "approval": "awaiting approval", "warning": "warning"}
     shown = [
-        f"{counts[severity]} {word}{'s' if word != words['approval'] and counts[severity] != 1 else ''}"
-        for severity, word in words.items()
-        if counts[severity]
+        _counted(counts["error"], "error"),
+        f"{counts['approval']} awaiting approval" if counts["approval"] else "",
+        _counted(counts["warning"], "warning"),
     ]
-    judged = f"{requests} request{'' if requests == 1 else 's'} judged"
-    return f"{judged}: {', '.join(shown)}" if shown else f"{judged}: nothing to mend"
+    return (
+        f"{_counted(requests, 'request') or '0 requests'} judged: {', '.join(filter(None, shown)) or 'nothing to mend'}"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
 
 
 def json(requests: int, findings: Sequence[Finding]) -> str:
@@ -42,12 +46,13 @@ def json(requests: int, findings: Sequence[Finding]) -> str:
 
 def github(requests: int, findings: Sequence[Finding]) -> str:
     """Workflow commands, which GitHub shows at the line in the pull request."""
-    commands = {"error": "error", "approval": "warning", "warning": "notice"}
-    lines = [
-        f"::{commands[f.severity]} file={_property(f.path)},line={f.line},col={f.column},title={_property(f.rule)}::{_data(f.message)}"
-        for f in findings
-    ]
-    return "\n".join([*lines, summary(requests, findings)])
+    return "\n".join([*(_command(finding) for finding in findings), summary(requests, findings)])
+
+
+def _command(finding: Finding) -> str:
+    command = {"error": "error", "approval": "warning", "warning": "notice"}[finding.severity]
+    place = f"file={_property(finding.path)},line={finding.line},col={finding.column}"
+    return f"::{command} {place},title={_property(finding.rule)}::{_data(finding.message)}"
 
 
 def _data(value: str) -> str:

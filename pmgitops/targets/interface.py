@@ -49,7 +49,9 @@ class Reader(Protocol):
         """What changed after `since` (everything where None), oldest first. Raises RemoteError."""
 
     def find(self, correlations: frozenset[str]) -> dict[str, Receipt]:
-        """The requests that carry these correlations; absent ones are certainly absent. RemoteError where it cannot tell."""
+        """The requests that carry these correlations; absent ones are certainly absent. RemoteError where it cannot
+        tell.
+        """
 
 
 class Writer(Protocol):
@@ -59,7 +61,7 @@ class Writer(Protocol):
         """Send a new request, once. Raises RemoteError, whose `commit` says whether it may have arrived."""
 
     def cancel(self, remote_id: str) -> None:
-        """End a request: cancel it while it is pending or scheduled, revoke it once it is active. Raises RemoteError."""
+        """End a request: canceled while it is pending or scheduled, revoked once it is active. Raises RemoteError."""
 
 
 class Target(Protocol):

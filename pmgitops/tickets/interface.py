@@ -1,4 +1,4 @@
-"""The port of a ticket system: reading for the gate, writing for the notes, two ports with two identities if need be."""
+"""The port of a ticket system: reading for the gate, writing for the notes."""
 
 from __future__ import annotations
 

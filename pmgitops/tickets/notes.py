@@ -1,4 +1,4 @@
-"""What a ticket is told: one work note for each transition, a pure function of the event, with a marker as its last line.
+"""What a ticket is told: one work note for each transition, a pure function of the event, ending with a marker.
 
 The marker makes a note findable again: after a write whose outcome is unknown the journal is read, not written twice.
 """
@@ -10,13 +10,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 import rfc8785
-from jinja2 import StrictUndefined, Template
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pmgitops.ledger.standing import Standing, Transition
+from pmgitops.ledger.standing import Standing, Transition, instant
 from pmgitops.model.ticket import TicketLink
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MOST = 4096
 """The longest note in characters."""
@@ -66,7 +68,7 @@ def _note(standing: Standing, link: TicketLink, transition: Transition) -> Note:
         identity=standing.identity,
         remote_id=transition.remote_id,
         detail=transition.detail,
-        at=transition.at,
+        at=f"{instant(transition.at):%Y-%m-%d %H:%M:%S} UTC",
         marker=marker,
     )
     return Note(standing.name, link, transition, marker, _bounded(harmless(text), marker))
@@ -74,7 +76,7 @@ def _note(standing: Standing, link: TicketLink, transition: Transition) -> Note:
 
 def marker_of(name: str, link: TicketLink, transition: Transition) -> str:
     """`pmgitops/1 ` and 32 hex digits of the event's digest: no path, commit, clock or run, so nothing repeats a note."""
-    event = {
+    event: dict[str, Any] = {
         "instance": link.instance,
         "table": link.table,
         "sys_id": link.sys_id,
@@ -100,8 +102,11 @@ def _bounded(text: str, marker: str) -> str:
 
 @cache
 def _template() -> Template:
+    from jinja2 import StrictUndefined  # noqa: PLC0415  # 50 ms, and only where notes are written
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+
     # Plain text: what is escaped for HTML here would be shown escaped there.
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )  # noqa: S701  # see above
+    )  # see above
     return environment.from_string(resources.files(__package__).joinpath("templates/note.txt.j2").read_text("utf-8"))

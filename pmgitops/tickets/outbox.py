@@ -1,8 +1,9 @@
 """Delivers the notes that tickets are due, each once, through the ledger.
 
-What is due follows from the ledger alone, so a run that died loses nothing. Each note is `note-pending` before it is sent.
-The ticket is read for the note's marker first; a write whose outcome is unknown is read again, and sent again only where
-the journal can be read and certainly lacks it. Where the journal cannot be read, an unknown note stays unknown.
+What is due follows from the ledger alone, so a run that died loses nothing. Each note is `note-pending` before it is
+sent. The ticket is read for the note's marker first; a write whose outcome is unknown is read again, and sent again
+only where the journal can be read and certainly lacks it. Where the journal cannot be read, an unknown note stays
+unknown.
 """
 
 from __future__ import annotations

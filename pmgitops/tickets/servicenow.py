@@ -1,9 +1,9 @@
 """ServiceNow through pysnow, which this module alone imports.
 
-pysnow 0.7.17 is used unmodified under a session of ours, because left to itself it does not notice failed writes, follows
-redirects with credentials, carries one call's parameters into the next and escapes nothing in queries. Hence: our session
-is injected and judges every answer before pysnow sees it; a resource is made anew for every call; values that go into a
-query have passed a grammar; a record is written by PATCH on its sys_id and never through `update()`.
+pysnow 0.7.17 is used unmodified under a session of ours, because left to itself it does not notice failed writes,
+follows redirects with credentials, carries one call's parameters into the next and escapes nothing in queries. Hence:
+our session is injected and judges every answer before pysnow sees it; a resource is made anew for every call; values
+that go into a query have passed a grammar; a record is written by PATCH on its sys_id and never through `update()`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError, UsageError
 from pmgitops.model.ticket import TicketLink, TicketRecord
-from pmgitops.settings import Secrets
+from pmgitops.secrets import Secrets
 from pmgitops.tickets.interface import Journal
 from pmgitops.transport import Bearer, Transport, body_of, retry_after
 
@@ -70,7 +70,9 @@ class ServiceNow:
         return [_record(self.instance, row) for row in rows]
 
     def markers(self, link: TicketLink) -> Journal:
-        """Our markers among the work notes: from the journal table, or where that is closed to us from the record itself."""
+        """Our markers among the work notes: from the journal table, or where that is closed to us from the record
+        itself.
+        """
         found: set[str] = set()
         seen = 0
         for page in range(_PAGES):
@@ -213,7 +215,7 @@ def _message(response: requests.Response) -> str:
 
 
 def _plainly(call: Callable[[], Any], commit: Commit = Commit.NO) -> Any:
-    """pysnow's own exceptions, where any still come, as ours: never with their text, which holds the whole URL."""
+    """Pysnow's own exceptions, where any still come, as ours: never with their text, which holds the whole URL."""
     import pysnow.exceptions  # noqa: PLC0415  # see ServiceNow.__init__
 
     try:

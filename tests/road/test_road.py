@@ -116,7 +116,9 @@ def test_moving_and_reindenting_a_file_changes_nothing(world: World) -> None:
     assert world.run("apply").code == 0
 
     old = world.clone / "requests/team/alex-groups.yaml"
-    world.write("requests/other/alex-groups.yaml", "# moved\n" + old.read_text().replace("  expiration", "    expiration"))
+    world.write(
+        "requests/other/alex-groups.yaml", "# moved\n" + old.read_text().replace("  expiration", "    expiration")
+    )
     old.unlink()
     world.push("moved")
     moved = world.run("apply", "--format", "json")

@@ -1,8 +1,8 @@
 """Reading and writing Permissions Management over HTTP. Two classes, because they are two identities.
 
 Operations: Microsoft Graph beta, `identityGovernance/permissionsManagement`. There is no GET of one request: state is
-folded from `permissionsRequestChanges`. There is no key of ours either: a request is found again by the correlation that
-`render` puts into its notes.
+folded from `permissionsRequestChanges`. There is no key of ours either: a request is found again by the correlation
+that `render` puts into its notes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a request to the body of `POST .../scheduledPermissionsRequests`. Pure.
 
 Shapes: Microsoft Graph beta, scheduledPermissionsRequest and the types below it. Absent members are left out,
-`expiration.type` is always written, and every `@odata.type` starts with `#microsoft.graph.`, the form OData defines and the
-only one that Microsoft's SDK recognises.
+`expiration.type` is always written, and every `@odata.type` starts with `#microsoft.graph.`, the form OData defines and
+the only one that Microsoft's SDK recognises.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class PermissionsManagement:
 
     name = "permissions-management"
     retired = (
-        "Microsoft retired Entra Permissions Management on 2025-10-01; its API grants nothing any more. Give the target "
-        "another endpoint (the sandbox's, for one), or set allowRetired: true if you know better"
+        "Microsoft retired Entra Permissions Management on 2025-10-01, and its API grants nothing any more. Route the "
+        "kind to a living target, give this one another endpoint (the sandbox's, for one), or set allowRetired: true"
     )
 
     def render(self, request: AnyRequest) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class PermissionsManagement:
         return _present(body)
 
     def correlated(self, payload: Payload, correlation: str) -> dict[str, Any]:
-        """The body with the correlation as the last line of `notes`: Graph takes no key of ours (FACTS: idempotency none)."""
+        """The body with the correlation as the last line of `notes`: the API takes no key of ours."""
         notes = payload.get("notes")
         return {**payload, "notes": f"{notes}\n{correlation}" if notes else correlation}
 
