@@ -78,12 +78,12 @@ class Situation:
         return self._outcome(expression.eval(self._engine.items.Activation({**self._known, "it": item})))
 
     def _outcome(self, value: Any) -> Outcome:
-        kind = value.type()
-        if kind == _BOOL:
-            return bool(value.value())
-        if kind != _ERROR:
-            return Failed(f"answers with {kind.name().lower()}, not with true or false")
-        text = str(value.value())
+        answer = value.value()
+        if answer is True or answer is False:
+            return answer
+        if value.type() != _ERROR:
+            return Failed(f"answers with {_named(value.type().name())}, not with true or false")
+        text = str(answer)
         absent = self._absent().get(text)
         return Absent(absent) if absent else Failed(_without_code(text))
 
@@ -176,6 +176,7 @@ class Engine:
                 (windows, cel.Type.TIMESTAMP, cel.Type.TIMESTAMP),
                 lambda table, start, end: at(table).overlap(start, end),
             ),
+            _member("words", (cel.Type.STRING,), lambda text: len(text.split()), answer=cel.Type.INT),
         ]
 
     def _advice(self, message: str) -> str:
@@ -189,17 +190,19 @@ class Engine:
         return _named(message)
 
 
-_OURS = ("includes", "includesAny", "reachedBy", "overlap")
+_OURS = ("includes", "includesAny", "reachedBy", "overlap", "words")
 _STANDARD = ("size", "matches", "startsWith", "endsWith", "contains", "duration", "timestamp", "string", "lowerAscii")
 _BOOL, _ERROR = cel.Type.BOOL, cel.Type.ERROR
 
 
-def _member(name: str, *overloads: Any) -> cel.FunctionDecl:
+def _member(name: str, *overloads: Any, answer: Any = None) -> cel.FunctionDecl:
     pairs = zip(overloads[::2], overloads[1::2], strict=True)
     return cel.FunctionDecl(
         name,
         [
-            cel.Overload(f"{name}_{place}", return_type=_BOOL, parameters=list(parameters), is_member=True, impl=impl)
+            cel.Overload(
+                f"{name}_{place}", return_type=answer or _BOOL, parameters=list(parameters), is_member=True, impl=impl
+            )
             for place, (parameters, impl) in enumerate(pairs)
         ],
     )

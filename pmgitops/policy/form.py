@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 from pydantic import WithJsonSchema as Schema
 
 from pmgitops.model.finding import Severity
+from pmgitops.model.schema import published
 from pmgitops.model.scalars import Grammar, Id, Instant, Text, Value, distinct, refuse
 
 PolicyId = Annotated[
@@ -172,3 +173,8 @@ class Data(Value):
 
 POLICY: TypeAdapter[Policy] = TypeAdapter(Policy)
 DATA: TypeAdapter[Data] = TypeAdapter(Data)
+
+
+def policy_schema() -> dict[str, Any]:
+    """The schema of a policy file, published as `pmgitops/schemas/policy.schema.json`."""
+    return published(POLICY, "A pmgitops policy: a rule, its reason and its cases")
