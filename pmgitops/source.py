@@ -44,7 +44,6 @@ LARGEST: Final = 1 << 20
 _HARDENED: Final = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.fsmonitor=false"),
-    *("-c", "core.bigFileThreshold=1m"),  # larger blobs are streamed by git, not held
     *("-c", "core.filesRefLockTimeout=1000"),  # milliseconds that runs side by side in one clone wait for each other
     *("-c", "submodule.recurse=false"),
     "--no-pager",
@@ -258,7 +257,9 @@ class Repository:
     ) -> Iterator[tuple[T, int, bytes | None]]:
         """Answer each (item, expression) with (item, size, content); size is -1 where nothing was asked or found."""
         asked: SimpleQueue[list[tuple[T, str | None]] | BaseException | None] = SimpleQueue()
-        with self._process("cat-file", "--batch", "--buffer", stdin=subprocess.PIPE) as process:
+        # Git streams blobs above the threshold where it can, and does not hold them.
+        reading = ("cat-file", "--batch", "--buffer")
+        with self._process(*reading, config=("core.bigFileThreshold=1m",), stdin=subprocess.PIPE) as process:
             arguments = (wanted, cast("IO[bytes]", process.stdin), asked)
             writer = threading.Thread(target=_feed, args=arguments, name="git-cat-file", daemon=True)
             writer.start()
@@ -310,12 +311,28 @@ class Repository:
         if not fetched.succeeded:
             raise unreachable(remote, fetched)
 
+    def push(self, remote: str, ref: str, commit: str, expected: str | None, timeout: float) -> Outcome:
+        """Push a commit to a remote's ref on the condition that it stands at `expected` (None: that it does not exist).
+
+        The remote compares and swaps. `Outcome.output` has git's `--porcelain` lines, `!` before a refusal.
+        """
+        return self.run(
+            *("push", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no"),
+            # With an explicit id (empty: absent) the lease does not depend on what this clone has fetched.
+            f"--force-with-lease={ref}:{expected or ''}",
+            *("--", remote, f"{commit}:{ref}"),
+            timeout=timeout,
+            config=(f"remote.{remote}.mirror=false",),  # a mirror refuses to push one ref
+        )
+
     # Git itself
 
-    def run(self, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> Outcome:
+    def run(
+        self, *arguments: str, stdin: bytes = b"", timeout: float | None = None, config: Sequence[str] = ()
+    ) -> Outcome:
         """Run one git command to its end, or for `timeout` seconds; how it ended is the caller's to judge."""
         # A session of its own has no terminal to prompt on, and can be ended with all the helpers that git started.
-        with self._process(*arguments, stdin=subprocess.PIPE, start_new_session=True) as process:
+        with self._process(*arguments, config=config, stdin=subprocess.PIPE, start_new_session=True) as process:
             try:
                 output, errors = process.communicate(stdin, timeout)
             except subprocess.TimeoutExpired:
@@ -350,12 +367,13 @@ class Repository:
                 raise _failed(arguments[0], Outcome(process.returncode, b"", _message(errors)))
 
     @contextlib.contextmanager
-    def _process(self, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    def _process(
+        self, *arguments: str, config: Sequence[str] = (), stdin: int = subprocess.DEVNULL, **options: Any
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A running git command; whatever is left of it at the end is ended."""
-        command = [self._git.GIT_PYTHON_GIT_EXECUTABLE, *_HARDENED, *arguments]
-        options.setdefault("stdin", subprocess.DEVNULL)
-        istream = options.pop("stdin")
-        started: Any = self._git.execute(command, istream=istream, as_process=True, env=_ENVIRONMENT, **options)
+        settings = (part for setting in config for part in ("-c", setting))
+        command = [self._git.GIT_PYTHON_GIT_EXECUTABLE, *_HARDENED, *settings, *arguments]
+        started: Any = self._git.execute(command, istream=stdin, as_process=True, env=_ENVIRONMENT, **options)
         process: subprocess.Popen[bytes] = started.proc
         try:
             yield process
@@ -376,15 +394,16 @@ class WorkTree:
         self.root = root
 
     def blobs(self, under: str = "") -> Iterator[Blob]:
-        """Every file in the folder `under` (all of them for ""), or the file `under` itself; none where nothing is.
+        """Every file in the folder `under` (all of them for "" and "."), or the file `under` itself; none if it is not.
 
         Raises:
             UsageError: A folder cannot be read.
         """
         place = os.fsencode(self.root)
-        inner = _bytes(under.rstrip("/"))
+        inner = _bytes(os.path.normpath(under))
+        inner = b"" if inner == b"." else inner
         try:
-            mode = os.lstat(os.path.join(place, inner) if inner else place).st_mode  # noqa: PTH118 - bytes
+            mode = (os.lstat(os.path.join(place, inner)) if inner else os.stat(place)).st_mode  # noqa: PTH116, PTH118 - bytes
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:

@@ -238,14 +238,7 @@ class GitLedger:
         Raises:
             PermanentRemoteError: None can.
         """
-        pushed = self._repository.run(
-            *("-c", f"remote.{self._remote}.mirror=false"),  # a mirror would push every ref, or refuse ours
-            *("push", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no"),
-            # With an explicit id (empty: the branch must not exist) this is a condition that the remote holds us to.
-            f"--force-with-lease={self._ref}:{self._head or ''}",
-            *("--", self._remote, f"{commit}:{self._ref}"),
-            timeout=self._timeout,
-        )
+        pushed = self._repository.push(self._remote, self._ref, commit, self._head, self._timeout)
         if not pushed.succeeded:
             return _refusal(self._remote, pushed)
         self._head = commit

@@ -34,6 +34,14 @@ def test_takes_one_file_and_finds_nothing_in_nothing(tmp_path):
     assert list(tree.blobs("requests/a.yaml/deeper")) == []
 
 
+def test_takes_a_path_as_people_write_it(tmp_path):
+    write(tmp_path, {"root/requests/a.yaml": b"1"})
+    (tmp_path / "linked").symlink_to("root")
+    tree = WorkTree(tmp_path / "linked")
+    for under in ("", ".", "./", "./requests", "requests/", "requests//a.yaml", "requests/../requests"):
+        assert [blob.path for blob in tree.blobs(under)] == ["requests/a.yaml"]
+
+
 def test_takes_an_absolute_path(tmp_path):
     write(tmp_path, {"elsewhere/a.yaml": b"1"})
     tree = WorkTree(tmp_path / "root")
