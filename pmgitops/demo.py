@@ -247,6 +247,7 @@ def without_exceptions(data: Path) -> None:
 def _environment(author: str) -> dict[str, str]:
     """A machine of nobody's: no git configuration, and no credentials but the sandbox's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PMGITOPS_"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes would each compile everything anew
     identity = {f"GIT_{role}_NAME": author for role in ("AUTHOR", "COMMITTER")}
     address = {f"GIT_{role}_EMAIL": WHO[author] for role in ("AUTHOR", "COMMITTER")}
     ours = {

@@ -1,4 +1,4 @@
-"""The flows: check, render, plan, apply, status. Each reads like a table of contents; `wiring` hands in what it needs."""
+"""The flows: check, render, plan, apply, status. Each reads like a table of contents."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import rfc8785
 
 from pmgitops.errors import UnsafeError
-from pmgitops.ledger.standing import UNSENT, UNSURE, Standing
+from pmgitops.ledger.standing import UNSURE, Standing
 from pmgitops.load import RequestFile
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
@@ -116,7 +116,7 @@ def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
         return _because(create, "the former revision has ended")
     if stands.ended and (stands.removed or not same):
         return _never_again(wanted, stands)
-    if stands.state in UNSENT:
+    if stands.unsent:
         return _because(create, f"{stands.state} before, judged again")
     if stands.replaced:
         return _because(

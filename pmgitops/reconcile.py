@@ -17,7 +17,7 @@ import rfc8785
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.ledger.book import Book, Clock
-from pmgitops.ledger.standing import UNSENT, UNSURE, Standing, instant
+from pmgitops.ledger.standing import UNSURE, Standing, instant
 from pmgitops.load import RequestFile
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
@@ -71,7 +71,7 @@ class Reconciler:
     # Taking over
 
     def take_over(self, names: Iterable[str]) -> None:
-        """Read back what an earlier run left unsure, once its lease has run out: adopt what is there, free what is not."""
+        """Read back what an earlier run left unsure, once its lease has run out: adopt what is there, free the rest."""
         unsure = [
             stands
             for stands in self.book.standings(names).values()
@@ -123,8 +123,11 @@ class Reconciler:
                 marks = {**marks, target: latest}
                 self.book.write_run("followed", watermarks=marks)
         self.book.push()
-        now = self.book.standings(stands.name for stands in moved)
-        return [*results, *(_follow(stands, "followed", "/".join(stands.words)) for stands in now.values())]
+        for before in moved:
+            now = self.book[before.name] or before
+            if now.state != before.state:
+                results.append(_follow(now, "followed", "/".join(now.words)))
+        return results
 
     def _record(self, group: Sequence[Standing], seen: Iterable[Observation]) -> list[Standing]:
         """Gather what is new of these requests; the ones that moved."""
@@ -171,7 +174,7 @@ class Reconciler:
         exactly so already is not said twice.
         """
         stands = self.book[name]
-        if stands and not stands.withdrawn and stands.state not in UNSENT:
+        if stands and not stands.withdrawn and not stands.unsent:
             return
         told = [finding.as_json() for finding in findings]
         if stands is None or (stands.state, stands.revision, list(stands.findings)) != (event, revision, told):

@@ -44,8 +44,6 @@ State = Literal[
 NoteStatus = Literal["pending", "delivered", "unknown"]
 
 ENDED: frozenset[State] = frozenset({"completed", "rejected", "canceled"})
-UNSENT: frozenset[State] = frozenset({"refused", "deferred", "failed"})
-"""Nothing of the request is at the target, for certain."""
 UNSURE: frozenset[State] = frozenset({"intended", "unknown"})
 """Something of the request may be at the target: read back before anything else."""
 
@@ -111,9 +109,14 @@ class Standing:
         return self.state in ENDED
 
     @property
+    def unsent(self) -> bool:
+        """Whether for certain nothing of the request is at the target. One that failed there (granting, revoking) is."""
+        return self.state in {"refused", "deferred"} or (self.state == "failed" and not self.remote_id)
+
+    @property
     def holds(self) -> bool:
         """Whether something at the target may have to be canceled or revoked."""
-        return not self.ended and self.state not in UNSENT and not self.withdrawn
+        return not self.ended and not self.unsent and not self.withdrawn
 
     @property
     def notes_due(self) -> bool:

@@ -75,7 +75,7 @@ def _note(standing: Standing, link: TicketLink, transition: Transition) -> Note:
 
 
 def marker_of(name: str, link: TicketLink, transition: Transition) -> str:
-    """`pmgitops/1 ` and 32 hex digits of the event's digest: no path, commit, clock or run, so nothing repeats a note."""
+    """`pmgitops/1 ` and 32 hex digits of the event's digest: no path, commit, clock or run that would repeat a note."""
     event: dict[str, Any] = {
         "instance": link.instance,
         "table": link.table,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.conftest import World
+from tests.world import World, git
 
 
 def test_from_merge_to_the_end(world: World) -> None:
@@ -151,8 +149,6 @@ def test_a_fresh_clone_sends_nothing_again(world: World) -> None:
     world.push("access for alex")
     assert world.run("apply").code == 0
     shutil.rmtree(world.clone / ".git" / "refs" / "pmgitops", ignore_errors=True)
-    from tests.conftest import git
-
     git("clone", "-q", str(world.origin), str(world.folder / "second"), at=world.folder)
     again = world.run("apply", at=world.folder / "second")
 

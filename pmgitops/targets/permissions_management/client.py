@@ -39,7 +39,8 @@ _OCCURRENCES: dict[str, RemoteState] = {
     "grantingFailed": "failed",
     "revokingFailed": "failed",
 }
-"""What a live occurrence makes of an approved request; while granting it is approved but gives no access yet."""
+"""What a live occurrence makes of a request. While granting, it gives no access yet; a request that is canceled but still
+`revoking` has not ended."""
 
 
 class PermissionsManagementReader:
@@ -157,7 +158,7 @@ def _observation(event: dict[str, Any]) -> Observation:
     if detail not in _STATES:
         raise _unexpected(f"a change with statusDetail {detail!r}")
     state = _STATES[detail]
-    if state == "approved" and occurrence:
+    if occurrence:
         state = _OCCURRENCES.get(str(occurrence), state)
     words = (detail, str(occurrence)) if occurrence else (detail,)
     try:
