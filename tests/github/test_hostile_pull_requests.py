@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Ran, World
+    from tests.world import Ran, World
 
 REQUEST = "requests/team/alex-groups.yaml"
 
