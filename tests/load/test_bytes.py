@@ -271,6 +271,11 @@ def test_pure_python_reads_the_same(path):
     assert fast == pure or path.name == STRICTER
 
 
+def test_a_byte_order_mark_moves_nothing():
+    marked, plain = (list(both_ways(mark + b"a: &x b\n")) for mark in (b"\xef\xbb\xbf", b""))
+    assert marked == plain == [(None, [(1, 4, "alias")])] * 2
+
+
 @settings(max_examples=300, deadline=None)
 @given(yaml_like.map(str.encode))
 @example(b"[" * 5000)
