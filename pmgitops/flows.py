@@ -14,7 +14,7 @@ from pmgitops.errors import UnsafeError, UsageError
 from pmgitops.judging import Desk, Judged
 from pmgitops.ledger.book import Book
 from pmgitops.ledger.standing import Standing
-from pmgitops.load import RequestFile, passed_over, unique
+from pmgitops.load import RequestFile, name_of, passed_over, unique
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.plan import Desired, Held, Plan, make
@@ -26,7 +26,7 @@ from pmgitops.tickets import gate, outbox
 from pmgitops.tickets.interface import TicketReader, TicketWriter
 
 REQUESTS = "requests"
-POLICED = ("policies", "pmgitops.yaml", ".github")
+POLICED = ("policies", "pmgitops.yaml", ".github", "locks")
 """What a pull request may not change together with requests: nobody changes the rules for their own request."""
 
 
@@ -152,47 +152,50 @@ def plan(sight: Sight, base: str | None, head: str) -> Decision:
         applied, names = sight.book.run().get("commit"), sight.book.load_open()
     else:
         applied, names = sight.repository.merge_base(base, head) or base, frozenset()
-    return _decide(sight, _desired(sight, applied, head, names))
+    return _decide(sight, *_desired(sight, applied, head, names))
 
 
-def _desired(sight: Sight, applied: str | None, head: str, names: Iterable[str]) -> dict[str, Desired]:
-    """What git wants at `head` under every name that changed since `applied`, and under these."""
-    repository = sight.repository
-    changes = repository.changes(applied, head, REQUESTS)
-    gone = {_stem(change.path) for change in changes if change.status == "D" and not passed_over(change.path)}
-    blobs = [change.new for change in changes if change.new] + _standing_blobs(sight, head, names)
-    clashes = _namesakes(repository, head, [change.path for change in changes if change.status == "A"])
+def _desired(
+    sight: Sight, applied: str | None, head: str, names: Iterable[str]
+) -> tuple[dict[str, Desired], list[Held]]:
+    """What git wants at `head` under `names` and whatever changed since `applied`; and the files that have no name."""
+    changes = sight.repository.changes(applied, head, REQUESTS)
+    gone = {name for change in changes if change.status == "D" and (name := name_of(change.path))}
+    blobs = {change.new for change in changes if change.new} | _standing_blobs(sight, head, names)
+    clashes = _namesakes(sight.repository, head, [change.path for change in changes if change.status == "A"])
     desired: dict[str, Desired] = dict.fromkeys([*gone, *names])
-    for blob, loaded in judging.load_all(repository, blobs):
-        clash = [found for found in clashes if found.path == blob.path]
-        if isinstance(loaded, RequestFile) and not clash:
-            desired[loaded.name] = loaded
-        elif not passed_over(blob.path):
-            found = clash or (loaded if isinstance(loaded, list) else [])
-            desired[_stem(blob.path)] = Held(_stem(blob.path), blob.path, tuple(found))
-    return desired
+    strays: list[Held] = []
+    for blob, loaded in judging.load_all(sight.repository, sorted(blobs)):
+        found = [clash for clash in clashes if clash.path == blob.path] or loaded
+        name = name_of(blob.path)
+        if isinstance(found, RequestFile):
+            desired[found.name] = found
+        elif name:
+            desired[name] = Held(name, blob.path, tuple(found))
+        elif found:
+            strays.append(Held("", blob.path, tuple(found)))
+    return desired, strays
 
 
-def _standing_blobs(sight: Sight, head: str, names: Iterable[str]) -> list[Blob]:
-    """The files of open requests. Where one is not at its path any more it may have moved before this run."""
-    standing = sight.book.standings(names)
-    found = {name: next(sight.repository.blobs(head, stands.path), None) for name, stands in standing.items()}
-    missing = {f"{name}.yaml" for name, blob in found.items() if blob is None}
-    moved = [path for paths in sight.repository.namesakes(head, missing, REQUESTS).values() for path in paths]
-    return [blob for blob in found.values() if blob] + [
-        blob for path in moved for blob in sight.repository.blobs(head, path)
-    ]
+def _standing_blobs(sight: Sight, head: str, names: Iterable[str]) -> set[Blob]:
+    """The files of open requests. Where one is not at its path any more, it may have moved before this run."""
+    paths = {name: stands.path for name, stands in sight.book.standings(names).items()}
+    found = sight.repository.located(head, paths.values())
+    missing = {f"{name}.yaml" for name, path in paths.items() if path not in found}
+    moved = [path for same in sight.repository.namesakes(head, missing, REQUESTS).values() for path in same]
+    return {*found.values(), *sight.repository.located(head, moved).values()}
 
 
-def _decide(sight: Sight, desired: Mapping[str, Desired]) -> Decision:
+def _decide(sight: Sight, desired: Mapping[str, Desired], strays: Sequence[Held] = ()) -> Decision:
     standing = sight.book.standings(desired)
-    changes, held = make(desired, desired, standing, sight.desk.render)
+    changes, unfit = make(desired, desired, standing, sight.desk.render)
+    held = (*unfit, *strays)
     files = {name: wanted for name, wanted in desired.items() if isinstance(wanted, RequestFile)}
     judgements = tuple(_judge(sight, change, files.get(change.name)) for change in changes)
     read = {j.change.name: j.verdict.record.digest for j in judgements if j.verdict.record}
     told = [finding for judgement in judgements for finding in judgement.findings]
-    unfit = [finding for one in held for finding in one.findings]
-    findings = (*sight.desk.findings(), *unfit, *told)
+    wrong = [finding for one in held for finding in one.findings]
+    findings = (*sight.desk.findings(), *wrong, *told)
     return Decision(Plan(changes, findings, sight.desk.policies.digest, read), judgements, files, held)
 
 
@@ -221,10 +224,6 @@ def _judge(sight: Sight, change: Change, wanted: RequestFile | None) -> Judgemen
 
 def _at(wanted: RequestFile, place: tuple[str, ...], rule: str, message: str, severity: Any) -> Finding:
     return Finding(wanted.path, *wanted.at(place), rule, message, severity)
-
-
-def _stem(path: str) -> str:
-    return PurePosixPath(path).stem
 
 
 # Apply
@@ -275,7 +274,7 @@ def apply(
 
     reconciler.take_over(names)
     followed = reconciler.observe(names)
-    decision = _decide(sight, _desired(sight, _present(sight.repository, applied), head, names))
+    decision = _decide(sight, *_desired(sight, _present(sight.repository, applied), head, names))
     if "mass-cancel" not in allow:
         decision.plan.refuse_if_it_ends_too_much(sight.desk.config.limits.max_cancellations)
     decision.plan.refuse_if_other(digest)
@@ -314,8 +313,11 @@ def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Re
 
 
 def _held(reconciler: Reconciler, held: Held, head: str) -> Result:
-    reconciler.withhold(held.name, held.path, "", "refused", held.findings, head)
-    return Result(held.name, "none", "refused", "refused", "", _words(held.findings), _rules(held.findings))
+    if held.name:  # a file without a name has no place in the ledger; it is told while it changes
+        reconciler.withhold(held.name, held.path, "", "refused", held.findings, head)
+    return Result(
+        held.name or held.path, "none", "refused", "refused", "", _words(held.findings), _rules(held.findings)
+    )
 
 
 def _withheld(reconciler: Reconciler, judgement: Judgement, wanted: RequestFile, head: str) -> Result:

@@ -18,7 +18,7 @@ from pmgitops.model.request import AnyRequest
 from pmgitops.model.ticket import TicketRecord
 from pmgitops.plan import Rendered
 from pmgitops.policy.bundle import Bundle
-from pmgitops.settings import CONFIG, Config
+from pmgitops.settings import CONFIG, Config, TargetName
 from pmgitops.source import Blob
 from pmgitops.targets import TARGETS
 from pmgitops.tickets import gate
@@ -68,11 +68,17 @@ class Desk:
         name = self.config.target_of(request.kind)
         if name is None:
             return f"no route in {CONFIG} takes {request.kind}"
-        target = TARGETS[name]
-        configured = self.config.targets[name]
-        if target.retired and configured.endpoint is None and not configured.allow_retired:
-            return f"is routed to {name}, which delivers nothing: {target.retired}"
-        return name, target.render(request)
+        reason = retired(self.config, name)
+        if reason:
+            return f"is routed to {name}, which delivers nothing: {reason}"
+        return name, TARGETS[name].render(request)
+
+
+def retired(config: Config, target: TargetName) -> str:
+    """Why a target delivers nothing where it stands (the public endpoint of a retired service); empty where it does."""
+    configured = config.targets.get(target)
+    at_home = configured is None or (configured.endpoint is None and not configured.allow_retired)
+    return TARGETS[target].retired if at_home else ""
 
 
 @dataclass(frozen=True, slots=True)

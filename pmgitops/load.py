@@ -65,6 +65,12 @@ def passed_over(path: str) -> bool:
     return name == "README.md" or name.startswith(".")
 
 
+def name_of(path: str) -> str:
+    """The name of the request at `path`; empty where the file's name is none."""
+    stem, extension = _name(path)
+    return stem if extension == ".yaml" and NAME.fullmatch(stem) else ""
+
+
 def unique(paths: Iterable[str]) -> list[Finding]:
     """A finding on every request file whose name another one has, wherever in `requests/` they stand."""
     named: dict[str, list[str]] = defaultdict(list)

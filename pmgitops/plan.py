@@ -25,7 +25,10 @@ Rendered = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file at the head that cannot be carried out: what stands is held as it is, nothing new is sent."""
+    """A file at the head that cannot be carried out: what stands is held as it is, nothing new is sent.
+
+    `name` is empty where the file's own name is not a request's.
+    """
 
     name: str
     path: str
@@ -77,7 +80,7 @@ class Plan:
         if ending > limit:
             raise UnsafeError(
                 f"{ending} requests would be canceled or revoked; limits.maxCancellations is {limit}",
-                hint="if that is meant, a person may run it with --allow mass-cancel",
+                hint=f"pmgitops plan shows them; if they are meant: apply --allow mass-cancel --digest {self.digest}",
                 guard="mass-cancel",
             )
 

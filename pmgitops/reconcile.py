@@ -265,7 +265,7 @@ class Reconciler:
             return "late"
         writer = self.writers.get(stands.target)
         if writer is None:
-            return PermanentRemoteError(f"the target {stands.target} is not configured any more")
+            return PermanentRemoteError(f"nothing is sent to {stands.target}: it is retired or not configured")
         try:
             if not stands.canceling:
                 return writer.submit(stands.payload)

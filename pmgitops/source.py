@@ -49,6 +49,8 @@ _HARDENED: Final = (
     "--no-pager",
 )
 _RAW: Final = ("--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none")
+_ARGUMENTS: Final = 200
+"""Paths that one git command is given at once."""
 _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "1",
@@ -177,6 +179,17 @@ class Repository:
         for record in self._records("ls-tree", "-r", "-z", "--full-tree", commit, *_beneath(under)):
             mode, _, oid, path = record.replace("\t", " ", 1).split(" ", 3)
             yield Blob(path, oid, mode)
+
+    def located(self, commit: str, paths: Iterable[str]) -> dict[str, Blob]:
+        """The files at `commit` among these paths; the cost follows their number."""
+        wanted = sorted(set(paths))
+        chunks = [wanted[start : start + _ARGUMENTS] for start in range(0, len(wanted), _ARGUMENTS)]
+        return {
+            path: Blob(path, oid, mode)
+            for chunk in chunks
+            for record in self._records("ls-tree", "-z", "--full-tree", commit, "--", *chunk)
+            for mode, _, oid, path in [record.replace("\t", " ", 1).split(" ", 3)]
+        }
 
     def changes(self, base: str | None, head: str, under: str = "") -> list[Change]:
         """What changed from `base` (None: from nothing) to `head` in the folder `under`, by path.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pmgitops.document import MAX_SIZE
 from pmgitops.errors import PermanentRemoteError, UsageError
 from pmgitops.flows import Hand, Sight
-from pmgitops.judging import Desk
+from pmgitops.judging import Desk, retired
 from pmgitops.ledger.book import Book
 from pmgitops.policy import bundle
 from pmgitops.settings import CONFIG, Config, TicketSystem, parse
@@ -127,7 +127,7 @@ def ledger(repository: Repository, config: Config) -> GitLedger:
 
 
 def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None]) -> Hand:
-    """The writing halves. A retired or unrouted target gets none: nothing can be sent to it, whatever a plan says."""
+    """The writing halves. A target that is retired where it stands gets none, whatever a plan says."""
     from pmgitops.reconcile import Reconciler  # noqa: PLC0415  # with it come the targets' clients
     from pmgitops.targets.permissions_management import client  # noqa: PLC0415
 
@@ -138,7 +138,8 @@ def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], 
         endpoint = target.endpoint or client.ENDPOINT
         http = _graph(secrets)
         reads[name] = client.PermissionsManagementReader(http, endpoint)
-        writes[name] = client.PermissionsManagementWriter(http, endpoint)
+        if not retired(space.config, name):
+            writes[name] = client.PermissionsManagementWriter(http, endpoint)
     reconciler = Reconciler(
         book=sight.book,
         readers=reads,

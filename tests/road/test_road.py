@@ -154,3 +154,33 @@ def test_a_fresh_clone_sends_nothing_again(world: World) -> None:
 
     assert again.out == "nothing to do\n"
     assert len(world.remote()) == 1
+
+
+def test_a_file_without_a_name_holds_up_nobody(world: World) -> None:
+    world.request("alex-groups")
+    world.write("requests/team/" + "x" * 201 + ".yaml", "kind: aws-policies\n")
+    world.write("requests/team/Not A Name.yaml", "kind: aws-policies\n")
+    world.push("one good, two odd")
+
+    applied = world.run("apply", "--format", "json")
+
+    assert applied.code == 1, applied
+    assert [row["name"] for row in applied.json["applied"]] == ["alex-groups"]
+    assert len(applied.json["refused"]) == 2
+    assert world.run("apply", "--format", "json").code == 0
+
+
+def test_an_open_request_that_moved_in_the_past_is_found(world: World) -> None:
+    """Its ledger still tells the old path; that must not read as a removal."""
+    world.request("alex-groups")
+    world.push("access for alex")
+    assert world.run("apply").code == 0
+    (world.clone / "requests/team/alex-groups.yaml").rename(world.clone / "requests/alex-groups.yaml")
+    world.push("moved")
+    assert world.run("apply").code == 0
+
+    world.write("requests/README.md", "Something else.\n")
+    world.push("something else")
+    assert world.run("apply").code == 0
+
+    assert [request["status"] for request in world.remote()] == ["submitted"]
