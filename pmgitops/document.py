@@ -214,9 +214,9 @@ def _deep(data: bytes) -> bool:
 _OPENING = (BlockMappingStartToken, BlockSequenceStartToken, FlowMappingStartToken, FlowSequenceStartToken)
 _CLOSING = (BlockEndToken, FlowMappingEndToken, FlowSequenceEndToken)
 _FORBIDDEN = {
-    AnchorToken: ("alias", "an anchor; write the value where it is meant"),
+    AnchorToken: ("alias", "an anchor; text that begins with & needs quotes"),
     AliasToken: ("alias", "an alias; write the value where it is meant"),
-    TagToken: ("tag", "a tag; values are read as the text written"),
+    TagToken: ("tag", "a tag; text that begins with ! needs quotes"),
     DirectiveToken: ("directive", "a directive; leave it out"),
 }
 

@@ -274,6 +274,7 @@ def test_pure_python_reads_the_same(path):
 def test_a_byte_order_mark_moves_nothing():
     marked, plain = (list(both_ways(mark + b"a: &x b\n")) for mark in (b"\xef\xbb\xbf", b""))
     assert marked == plain == [(None, [(1, 4, "alias")])] * 2
+    assert faults("\ufeffa: \u202e") == [(1, 4, "character")]
 
 
 @settings(max_examples=300, deadline=None)
