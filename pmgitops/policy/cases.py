@@ -134,11 +134,11 @@ class _Run:
         except ValidationError as error:
             found = problems(error, adapter.core_schema, 10)
             raise _InvalidCaseError(
-                [self._finding((*at, *problem.path), problem.message) for problem in found]
+                [self._finding((*at, *problem.path), problem.message, key=problem.key) for problem in found]
             ) from None
 
-    def _finding(self, at: Path, message: str) -> Finding:
-        place = self._rule.document.at((*self._at, *at))
+    def _finding(self, at: Path, message: str, *, key: bool = False) -> Finding:
+        place = self._rule.document.at((*self._at, *at), key=key)
         return Finding(self._rule.path, place.line, place.column, "policy-case", message)
 
     def _result(

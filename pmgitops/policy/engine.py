@@ -61,11 +61,11 @@ Tables = Mapping[str, Names | Windows]
 class Situation:
     """Everything that is known about one request, ready for any number of expressions."""
 
-    __slots__ = ("_absences", "_activation", "_engine", "_known")
+    __slots__ = ("_absences", "_activation", "_engine", "known")
 
     def __init__(self, engine: Engine, known: Mapping[str, Any]) -> None:
         self._engine = engine
-        self._known = known
+        self.known = known
         self._activation = engine.environment.Activation(known)
         self._absences: dict[str, str] | None = None
 
@@ -75,7 +75,7 @@ class Situation:
 
     def judge_item(self, expression: Any, item: Any) -> Outcome:
         """The answer of an expression that asks about `it`."""
-        return self._outcome(expression.eval(self._engine.items.Activation({**self._known, "it": item})))
+        return self._outcome(expression.eval(self._engine.items.Activation({**self.known, "it": item})))
 
     def _outcome(self, value: Any) -> Outcome:
         answer = value.value()
@@ -93,7 +93,7 @@ class Situation:
             self._absences = {
                 str(probe.eval(self._activation).value()): name
                 for name, probe in self._engine.probes.items()
-                if name not in self._known
+                if name not in self.known
             }
         return self._absences
 

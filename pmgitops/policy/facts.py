@@ -58,7 +58,7 @@ class ConditionFacts(Fact):
     """Such as `NumericLessThanEquals`."""
     key: str
     """Such as `aws:MultiFactorAuthAge`."""
-    values: tuple[str, ...]
+    operands: tuple[str, ...]
     """What it is compared with."""
 
 
@@ -319,7 +319,7 @@ def _statement(statement: WrittenStatement) -> StatementFacts:
         resources=statement.resources or (),
         not_resources=statement.not_resources or (),
         conditions=tuple(
-            ConditionFacts(operator=operator, key=key, values=(value,) if isinstance(value, str) else tuple(value))
+            ConditionFacts(operator=operator, key=key, operands=(value,) if isinstance(value, str) else tuple(value))
             for operator, keys in (statement.condition or {}).items()
             for key, value in keys.items()
         ),

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 from pydantic import WithJsonSchema as Schema
 
 from pmgitops.model.finding import Severity
-from pmgitops.model.schema import published
 from pmgitops.model.scalars import Grammar, Id, Instant, Text, Value, distinct, refuse
+from pmgitops.model.schema import published
 
 PolicyId = Annotated[
     str, Grammar("policy-id", r"[a-z0-9][a-z0-9-]{0,99}", "an id: 1 to 100 of a-z, 0-9 and -, not beginning with -")

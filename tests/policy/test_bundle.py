@@ -1,13 +1,20 @@
-"""Loading: every mistake in a policy or in data.yaml is a finding at its place, and a bundle with one judges nothing."""
+"""Loading: every mistake in a policy or in data.yaml is a finding at its place, and with one nothing is judged."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made import PATH, POLICY, faults, load, policy, request
 
 from pmgitops.errors import UnsafeError
 from pmgitops.policy import bundle
+from pmgitops.policy.engine import Absent, Failed
 from pmgitops.policy.examples import NOW
+from pmgitops.policy.facts import VARIABLES
+from pmgitops.policy.message import Message
+from pmgitops.policy.message import faults as message_faults
 
 GOOD = policy()
+ENGINE = load(GOOD).engine
 
 
 @pytest.mark.parametrize(
@@ -27,7 +34,11 @@ GOOD = policy()
         ("request.name", 10, "answers with string, not with true or false"),
         ("request.schedule", 10, "answers with schedule, not with true or false"),
         ("data.productionAcounts.includes('x')", 15, "unknown field 'productionAcounts' of data; did you mean"),
-        ("data.blackoutWindows.includes('x')", 31, "found no matching overload for 'includes' applied to '(windows, string)'"),
+        (
+            "data.blackoutWindows.includes('x')",
+            31,
+            "found no matching overload for 'includes' applied to '(windows, string)'",
+        ),
         ("(" * 40 + "true" + ")" * 40, 10, "nested deeper than 32 levels"),
         ("request.name == '" + "a" * 4000 + "'", 10, "4018 characters; 4000 are the most"),
         (
@@ -51,7 +62,7 @@ def test_what_is_wrong_with_an_expression(require, column, message):
         ("request.name == 'a'\n  && request.nam == 'b'", 7, 14),
         ("'request.name == ''ä'' && request.nam == ''b'''", 6, 44),
         ('"request.name == \\"\\u00e4\\"\\n && request.nam == \'b\'"', 6, 51),
-        ('"request.name == \'a\' \\\n  && request.nam == \'b\'"', 7, 14),
+        ("\"request.name == 'a' \\\n  && request.nam == 'b'\"", 7, 14),
         ("| # why so\n\n  request.name == 'a'\n\n  && request.nam == 'b'", 10, 14),
     ],
     ids=["literal", "folded", "plain", "single-quoted", "double-quoted", "continued", "blank-lines"],
@@ -89,7 +100,10 @@ def test_what_is_wrong_with_a_message(message, column, said):
         (policy(titel="x"), (9, 1, "unknown-field", "unknown field 'titel'; did you mean 'title'?")),
         (policy(where="it == 'x'"), (9, 8, "at", "where looks at items, and no path of at has a *")),
         (policy(at="kind and more"), (8, 1, "ascii", "'kind and more' has U+0020 (SPACE) at character 5")),
-        (POLICY.split("cases:", 1)[0].replace("REQUIRE", "true"), (1, 1, "policy-cases", "no case that the rule lets pass")),
+        (
+            POLICY.split("cases:", 1)[0].replace("REQUIRE", "true"),
+            (1, 1, "policy-cases", "no case that the rule lets pass"),
+        ),
         (GOOD.replace("expect: pass", "expect: fail"), (9, 1, "policy-cases", "no case that the rule lets pass")),
         (GOOD.replace("expect: fail", "expect: pass"), (9, 1, "policy-cases", "no case that the rule refuses")),
         ("a: [", (2, 1, "yaml", "did not find expected node content")),
@@ -106,7 +120,10 @@ def test_what_is_wrong_with_the_form(text, fault):
         ("production-accounts: [a]", (1, 1, "list-name", "'production-accounts' is no name that a rule can say")),
         ("productionAccounts: a", (1, 21, "type", "expected a list, not 'a'")),
         ("productionAccounts: [a, a]", (1, 25, "repeated", "'a' stands twice")),
-        ("blackoutWindows: [{start: now, end: 2026-01-01T00:00:00Z, why: x}]", (1, 27, "instant", "'now' is not an instant")),
+        (
+            "blackoutWindows: [{start: now, end: 2026-01-01T00:00:00Z, why: x}]",
+            (1, 27, "instant", "'now' is not an instant"),
+        ),
         (
             "blackoutWindows: [{start: 2026-01-02T00:00:00Z, end: 2026-01-01T00:00:00Z, why: x}]",
             (1, 54, "window", "ends before it starts"),
@@ -160,6 +177,34 @@ def test_the_digest_is_of_what_decides():
     assert digest != load(GOOD.replace("!= ''", "!= 'a'")).digest
     assert digest != load(GOOD.replace("severity: error", "severity: warning")).digest
     assert digest != load(GOOD, data="productionAccounts: [a]").digest
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60) | st.text("request.schdule()'\"[]{}&|!=<>?: \n0123456789*", max_size=60))
+def test_whatever_stands_in_an_expression_is_a_rule_or_a_finding(text):
+    compiled = ENGINE.compile(text)
+    lines = text.split("\n")
+    if isinstance(compiled, list):
+        assert compiled
+        for fault in compiled:
+            assert 1 <= fault.line <= len(lines)
+            assert 1 <= fault.column <= len(lines[fault.line - 1]) + 2
+    else:
+        assert isinstance(ENGINE.situation({"now": NOW}).judge(compiled), bool | Failed | Absent)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60) | st.text("{}%# request.name'\"|()[]\n0123456789if", max_size=60))
+def test_whatever_stands_in_a_message_is_a_message_or_a_finding(text):
+    if not message_faults(text, VARIABLES, {"data": (), "it": None}):
+        assert len(Message(text).render({"request": {"name": "x"}})) <= 500
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80), st.integers(0, 400), st.integers(0, 40))
+def test_whatever_stands_in_a_file_is_a_policy_or_a_finding(noise, place, length):
+    text = GOOD.encode()
+    bundle.load([(PATH, text[:place] + noise + text[place + length :]), ("policies/data.yaml", noise)])
 
 
 def test_a_policy_may_begin_with_a_byte_order_mark():
