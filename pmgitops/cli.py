@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -149,10 +149,9 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
     space = wiring.workspace(wiring.root_of(folder), merged=True)
     space.ledger.refresh()
     sight = space.sight(tickets=True)
-    with _progress() as progress:
-        applied = flows.apply(
-            sight, wiring.hand(space, sight, progress=progress), space.head, digest=digest, allow=frozenset(allow)
-        )
+    with _progress() as progress, _interruptible() as stopping:
+        hand = wiring.hand(space, sight, progress=progress, stopping=stopping)
+        applied = flows.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
     click.echo(outcomes.applied_json(applied) if form == "json" else outcomes.applied_text(applied))
     _leave(_applied(applied))
 
@@ -259,19 +258,28 @@ def _given(value: str | None, option: str) -> str:
 
 
 def _blocked(findings: Sequence[Finding]) -> int:
-    """5 where the ticket gate says no, 1 where another finding blocks; the higher one goes first."""
-    blocking = [finding for finding in findings if finding.blocks]
-    return 5 if any(finding.rule == "ticket" for finding in blocking) else 1 if blocking else 0
+    """The exit code that findings come to."""
+    return _worst(finding.rule for finding in findings if finding.blocks)
 
 
 def _applied(applied: Applied) -> int:
-    """4 before 6 before 5 before 1."""
-    rules = {rule for result in applied.of("refused") for rule in result.rules}
-    if "target" in rules:
+    """The exit code of a run: what was refused, by a file or by a rule, and what is still on its way."""
+    if applied.interrupted:
+        return 130
+    on_its_way = bool(applied.of("failed") or applied.of("deferred") or applied.undelivered)
+    refused = {rule for result in applied.of("refused") for rule in result.rules}
+    blocking = {finding.rule for finding in applied.findings if finding.blocks}
+    return _worst(refused | blocking, on_its_way=on_its_way)
+
+
+def _worst(rules: Iterable[str], *, on_its_way: bool = False) -> int:
+    """Several causes at once: 4 (a target that delivers nothing) before 6 before 5 (the ticket gate) before 1."""
+    broken = frozenset(rules)
+    if "target" in broken:
         return 4
-    if applied.of("failed") or applied.of("deferred") or applied.undelivered:
+    if on_its_way:
         return 6
-    return 5 if "ticket" in rules else 1 if rules else _blocked(applied.findings)
+    return 5 if "ticket" in broken else 1 if broken else 0
 
 
 @contextlib.contextmanager
@@ -292,6 +300,28 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether the first Ctrl-C or SIGTERM has come: a run finishes what it has begun. The second ends it at once."""
+    import signal
+
+    asked = False
+
+    def ask(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        click.echo("ending: what is under way is finished and recorded (once more to end at once)", err=True)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

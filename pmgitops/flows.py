@@ -187,7 +187,7 @@ def _standing_blobs(sight: Sight, head: str, names: Iterable[str]) -> set[Blob]:
 
 
 def _decide(sight: Sight, desired: Mapping[str, Desired], strays: Sequence[Held] = ()) -> Decision:
-    standing = sight.book.standings(desired)
+    standing = sight.book.standings([*desired, *sight.book.load_open()])
     changes, unfit = make(desired, desired, standing, sight.desk.render)
     held = (*unfit, *strays)
     files = {name: wanted for name, wanted in desired.items() if isinstance(wanted, RequestFile)}
@@ -238,6 +238,8 @@ class Applied:
     results: tuple[Result, ...]
     findings: tuple[Finding, ...] = ()
     undelivered: tuple[outbox.Undelivered, ...] = ()
+    interrupted: bool = False
+    """Somebody asked the run to end; what it had begun is recorded, the rest is for the next one."""
 
     def of(self, outcome: str) -> list[Result]:
         """The results of one outcome."""
@@ -281,6 +283,8 @@ def apply(
     results = [*followed, *_carry_out(hand.reconciler, decision, head)]
 
     results += _succeed(sight, hand, decision, head)
+    if reconciler.stopping():
+        return Applied(head, decision.plan.digest, tuple(results), decision.plan.findings, interrupted=True)
     undelivered = outbox.deliver(book.load_open(), book, hand.tickets)
     if applied != head:
         book.write_run("applied", commit=head)

@@ -94,12 +94,15 @@ def make(
     """What has to be done about each name. `render` answers with a reason where no target may take a request."""
     changes: list[Change] = []
     held: list[Held] = []
+    holders = _holders(standing.values())
     for name in sorted(names):
         wanted, stands = desired.get(name), standing.get(name)
         if isinstance(wanted, Held):
             held.append(wanted)
             continue
         decided = _decide(wanted, stands) if wanted else _gone(name, stands)
+        if isinstance(decided, Change) and decided.ends_access and stands:
+            decided = _shared(decided, stands, holders)
         if isinstance(decided, Change) and decided.action in {"create", "replace"} and wanted:
             decided = _rendered(decided, wanted, render)
         if isinstance(decided, Finding):
@@ -145,6 +148,22 @@ def _gone(name: str, stands: Standing | None) -> Change | None:
     if stands.state in UNSURE:
         return _because(cancel, f"file gone, {stands.state}: read back, then canceled if it is there")
     return _because(cancel, f"file gone, {stands.state}: {_ending(stands)}")
+
+
+def _holders(standing: Iterable[Standing]) -> dict[str, set[str]]:
+    """Who holds each permission, and goes on holding it."""
+    holders: dict[str, set[str]] = {}
+    for stands in standing:
+        if stands.holds and not stands.canceling:
+            for grant in stands.grants:
+                holders.setdefault(grant, set()).add(stands.name)
+    return holders
+
+
+def _shared(change: Change, stands: Standing, holders: Mapping[str, set[str]]) -> Change:
+    """Say who else holds what is ended here: every request is a grant of its own at the target, so theirs goes on."""
+    others = sorted({name for grant in stands.grants for name in holders.get(grant, ())} - {change.name})
+    return _because(change, f"{change.why}; goes on through {', '.join(others)}") if others else change
 
 
 def _ending(stands: Standing) -> str:

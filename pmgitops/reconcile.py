@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import rfc8785
 
+from pmgitops.crew import in_parallel
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.ledger.book import Book, Clock
 from pmgitops.ledger.standing import UNSURE, Standing, instant
 from pmgitops.load import RequestFile
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
+from pmgitops.model.grants import grants
 from pmgitops.model.scalars import instant_text
 from pmgitops.model.summary import access
 from pmgitops.model.ticket import TicketLink
@@ -34,6 +35,9 @@ WRITE_DEADLINE = timedelta(seconds=20)
 OVERLAP = timedelta(minutes=5)
 """How far before the watermark the changes are read again, for clocks that disagree."""
 LONGEST_PAUSE = timedelta(days=1)
+
+Outcome = Receipt | RemoteError | Literal["canceled", "withdrawn", "late", "under-way"]
+"""What sending came to: the target has it, said no, took the cancellation; or nothing was sent; or nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Reconciler:
     clock: Clock
     parallel: int = 8
     progress: Callable[[str, int, int], None] = field(default=lambda _what, _done, _all: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)
+    """Whether somebody asked this run to end: what is under way is finished and recorded, nothing new is begun."""
 
     # Taking over
 
@@ -192,6 +198,8 @@ class Reconciler:
         """Intend, send and record every change, a batch at a time."""
         results: list[Result] = []
         for start in range(0, len(changes), BATCH):
+            if self.stopping():
+                break
             batch = [change for change in changes[start : start + BATCH] if self._may_begin(change, results)]
             for change in batch:
                 self._intend(change, files, tickets, commit)
@@ -247,17 +255,30 @@ class Reconciler:
             correlation=correlation,
             access=access(wanted.request),
             identity=wanted.request.identity.external_id,
+            grants=list(grants(wanted.request)),
             owner=self.owner,
             until=self._until(),
             **({"ticket": ticket.as_json()} if ticket else {}),
         )
 
     def _send_all(self, changes: Sequence[Change]) -> list[Result]:
-        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
-            sent = list(pool.map(self._send, [self.book[change.name] for change in changes]))
-        return [self._outcome(change, outcome) for change, outcome in zip(changes, sent, strict=True)]
+        begun: set[str] = set()
 
-    def _send(self, stands: Standing | None) -> Receipt | RemoteError | Literal["canceled", "withdrawn", "late"]:
+        def send(change: Change) -> Outcome:
+            if self.stopping():
+                return "late"
+            begun.add(change.name)
+            return self._send(self.book[change.name])
+
+        sent = in_parallel(send, changes, hands=self.parallel, stopping=self.stopping)
+        # What was begun and did not end in time may have arrived: it stays intended, and is read back.
+        outcomes = [
+            outcome or ("under-way" if change.name in begun else "late")
+            for change, outcome in zip(changes, sent, strict=True)
+        ]
+        return [self._outcome(change, outcome) for change, outcome in zip(changes, outcomes, strict=True)]
+
+    def _send(self, stands: Standing | None) -> Outcome:
         """One write, in a thread of its own; only talks to the target."""
         if stands is None or stands.withdrawn:
             return "withdrawn"
@@ -274,7 +295,7 @@ class Reconciler:
             return error
         return "canceled"
 
-    def _outcome(self, change: Change, outcome: Receipt | RemoteError | str) -> Result:
+    def _outcome(self, change: Change, outcome: Outcome) -> Result:
         """Gather the event that tells what a send came to."""
         match outcome:
             case Receipt():
@@ -295,7 +316,12 @@ class Reconciler:
                 return Result(
                     change.name, change.action, "failed", "failed", _remote_id(self.book[change.name]), _told(outcome)
                 )
-        return Result(change.name, change.action, "intended", "failed", "", "its lease ran out before its turn came")
+            case "late":
+                event = "failed" if change.action == "create" else "cancel-failed"
+                why = "nothing was sent: the run ended, or the lease ran out, before its turn came"
+                self.book.write(change.name, event, why=why, code="late", again=instant_text(self.clock()))
+                return Result(change.name, change.action, "failed", "deferred", _remote_id(self.book[change.name]), why)
+        return Result(change.name, change.action, "intended", "failed", "", "the run ended while it was being sent")
 
     def _again(self, error: RemoteError, stands: Standing | None) -> str:
         """When to try again: as the service asked, otherwise after pauses that double from a minute to a day."""

@@ -126,7 +126,9 @@ def ledger(repository: Repository, config: Config) -> GitLedger:
     return GitLedger(repository, remote=config.ledger.remote, ref=config.ledger.ref, timeout=NETWORK, clock=clock)
 
 
-def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None]) -> Hand:
+def hand(
+    space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None], stopping: Callable[[], bool]
+) -> Hand:
     """The writing halves. A target that is retired where it stands gets none, whatever a plan says."""
     from pmgitops.reconcile import Reconciler  # noqa: PLC0415  # with it come the targets' clients
     from pmgitops.targets.permissions_management import client  # noqa: PLC0415
@@ -148,6 +150,7 @@ def hand(space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], 
         lease=timedelta(seconds=space.config.ledger.lease),
         clock=clock,
         progress=progress,
+        stopping=stopping,
     )
     return Hand(reconciler, ticket_systems(space.config))
 

@@ -75,6 +75,8 @@ class Standing:
     payload: Mapping[str, Any] = field(default_factory=dict)
     correlation: str = ""
     access: str = ""
+    grants: tuple[str, ...] = ()
+    """The single permissions; another request may hold some of them too."""
     identity: str = ""
     owner: str = ""
     until: str = ""
@@ -182,6 +184,7 @@ def _intended(before: Standing, event: Event) -> Standing:
         payload=data["payload"],
         correlation=data["correlation"],
         access=data["access"],
+        grants=tuple(data["grants"]),
         identity=data["identity"],
         owner=data["owner"],
         until=data["until"],

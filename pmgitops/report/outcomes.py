@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
-from pmgitops.flows import Applied
 from pmgitops.ledger.standing import Standing
 from pmgitops.report.findings import one_line
+
+if TYPE_CHECKING:
+    from pmgitops.flows import Applied
 
 
 def applied_text(applied: Applied) -> str:
