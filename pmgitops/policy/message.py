@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, get_args, get_origin
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
@@ -55,16 +55,19 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize
 
 
 class Message:
-    """A message, compiled once."""
+    """A message, compiled when it is first said: most rules are kept, and most runs say nothing."""
 
-    __slots__ = ("_template",)
+    __slots__ = ("_source", "_template")
 
     def __init__(self, source: str) -> None:
-        self._template = _ENVIRONMENT.from_string(source)
+        self._source = source
+        self._template: Template | None = None
 
     def render(self, facts: Mapping[str, Any]) -> str:
         """The message about these facts. What it cannot say it says so: a finding is never lost to its wording."""
         try:
+            if self._template is None:
+                self._template = _ENVIRONMENT.from_string(self._source)
             return clean(self._template.render(facts))
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             return clean(f"(its message cannot be written: {error})")
@@ -76,14 +79,33 @@ def faults(source: str, variables: Mapping[str, type], others: Mapping[str, tupl
         tree = _ENVIRONMENT.parse(source)
     except TemplateSyntaxError as error:
         return [Fault(error.lineno, 1, f"not a template: {error.message}")]
+    foreign = [
+        _at(source, node.name, f"unknown {what} {node.name!r}{_did_you_mean(node.name, known)}")
+        for kind, what, known in _VOCABULARY
+        for node in tree.find_all(kind)
+        if node.name not in known
+    ]
+    if foreign:  # jinja2 looks no further either
+        return list(dict.fromkeys(foreign))
     known = [*variables, *others]
     found = [
-        _at(source, name, f"unknown name {name!r}{_did_you_mean(name, known)}")
-        for name in sorted(meta.find_undeclared_variables(tree) - set(known))
+        _at(source, name, f"unknown name {name!r}{_did_you_mean(name, known)}") for name in _undeclared(tree, known)
     ]
     for chain in _chains(tree):
         found += _unknown_fields(source, chain, variables, others)
     return list(dict.fromkeys(found))
+
+
+_VOCABULARY: tuple[tuple[Any, str, Collection[str]], ...] = (
+    (nodes.Filter, "filter", _ENVIRONMENT.filters),
+    (nodes.Test, "test", _ENVIRONMENT.tests),
+)
+
+
+def _undeclared(tree: nodes.Template, known: Collection[str]) -> list[str]:
+    """Names that are neither facts nor made by the template itself (which is slow to tell apart, and seldom needed)."""
+    unknown = {node.name for node in tree.find_all(nodes.Name)}.difference(known)
+    return sorted(meta.find_undeclared_variables(tree).difference(known)) if unknown else []
 
 
 def _chains(tree: nodes.Template) -> Iterator[list[str]]:
@@ -124,6 +146,6 @@ def _at(source: str, word: str, message: str) -> Fault:
     return Fault(before.count("\n") + 1, len(before) - before.rfind("\n"), message)
 
 
-def _did_you_mean(name: str, known: Any) -> str:
+def _did_you_mean(name: str, known: Collection[str]) -> str:
     meant = nearest(name, known)
     return f"; did you mean {meant!r}?" if meant else f"; known are {', '.join(known)}"

@@ -83,6 +83,9 @@ def test_every_fault_of_a_policy_is_shown():
         ("'{{ request.ticket.numbr }}'", 29, "message: unknown field 'numbr' of ticket; did you mean 'number'?"),
         ("'{{ requst.name }}'", 14, "message: unknown name 'requst'; did you mean 'request'?"),
         ("'{{ data.accounts }}'", 19, "message: unknown field 'accounts' of data; did you mean 'productionAccounts'?"),
+        ("'{{ request.name | uper }}'", 29, "message: unknown filter 'uper'; did you mean 'upper'?"),
+        ("'{{ nothing | uper }}'", 24, "message: unknown filter 'uper'; did you mean 'upper'?"),
+        ("'{{ 1 if request.name is nmber else 2 }}'", 35, "message: unknown test 'nmber'; did you mean 'number'?"),
         ("'{{ request.name '", 11, "message: not a template: unexpected end of template"),
     ],
 )
