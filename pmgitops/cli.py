@@ -103,7 +103,8 @@ def render(folder: Path, paths: tuple[str, ...]) -> None:
     )
     for line in rendered:
         alone = len(paths) == 1 and len(rendered) == 1
-        click.echo(orjson.dumps(line["payload"] if alone else line, option=orjson.OPT_INDENT_2 if alone else 0))
+        shown = orjson.dumps(line["payload"] if alone else line, option=orjson.OPT_INDENT_2 if alone else 0)
+        click.echo(shown.decode())
     if found:
         click.echo(findings.text(len(rendered), found), err=True)
     _leave(1 if found else 0)
