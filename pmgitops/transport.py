@@ -2,18 +2,28 @@
 
 It keeps what callers must not have to think about: no redirects, nothing from the environment, a wall-clock deadline,
 a cap on the decoded body, one pause for the whole client when a service asks for it, and typed errors that say whether
-a write may have happened. A call is made again only when the error says that nothing happened (reads always say so).
+a write may have happened. A call is made again only when the error says that nothing happened (reads always say so),
+and a write is over, with all its repetitions, when its deadline is.
 """
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
+import logging
+import math
+import re
+import socket
+import ssl
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Lock
+from functools import partial
 from typing import Any
 
 import requests
@@ -28,6 +38,9 @@ from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, Temporary
 READS = frozenset({"GET", "HEAD"})
 JSON_BODY = "application/json"
 
+# What stamina says of every repetition would be printed where nobody has set up logging.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
 Judge = Callable[[requests.Response, Commit], None]
 """Raises a typed error for an answer that is not what was asked for; told what a failure means for a write."""
 
@@ -39,15 +52,27 @@ class Bearer(AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token()}"
+        request.headers["Authorization"] = f"Bearer {sendable(self._token())}"
         return request
+
+
+def sendable(secret: str) -> str:
+    """A secret that fits into a header; otherwise an error that does not repeat it, as the ones below us would."""
+    if not re.fullmatch(r"[!-~]+", secret):
+        raise PermanentRemoteError(
+            "the token or key of the environment is empty, or has characters that no header can hold",
+            hint="a line break at its end is the usual cause",
+            code="config",
+        )
+    return secret
 
 
 class Transport(requests.Session):
     """A session with our manners; thread-safe for the uses made of it here (no cookies shared between hosts).
 
-    `deadline` is the wall-clock limit of one exchange in seconds, `most` the largest decoded body in bytes, `attempts`
-    how often a call that certainly did nothing is made, `patience` the longest pause in seconds that a service may ask
+    `deadline` is the wall-clock limit of one exchange in seconds, and of a write with all its repetitions; `most` the
+    largest decoded body in bytes; `attempts` how often a call that certainly did nothing is made; `pause` what is
+    waited before the second attempt, more before each later one; `patience` the longest pause that a service may ask
     for.
     """
 
@@ -59,6 +84,7 @@ class Transport(requests.Session):
         deadline: float = 20.0,
         most: int = 16 * 1024 * 1024,
         attempts: int = 4,
+        pause: float = 0.2,
         patience: float = 30.0,
         parallel: int = 16,
     ) -> None:
@@ -69,120 +95,267 @@ class Transport(requests.Session):
         self.deadline = deadline
         self.most = most
         self.attempts = attempts
+        self.pause = pause
         self.patience = patience
         self._paused_until = 0.0
-        self._lock = Lock()
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=parallel, max_retries=0)
+        self._closed: tuple[float, RemoteError] | None = None
+        self._lock = threading.Lock()
+        adapter = _Adapter(pool_connections=4, pool_maxsize=parallel, max_retries=0)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # we fix most options
         """One call, made again while it certainly did nothing and waiting may help. Raises RemoteError."""
-        for attempt in stamina.retry_context(
-            on=self._worth_repeating, attempts=self.attempts, timeout=None, wait_initial=0.2, wait_max=5.0
-        ):
-            with attempt:
-                return self._once(method.upper(), url, **kwargs)
+        method = method.upper()
+        until = None if method in READS else time.monotonic() + self.deadline
+
+        self._refuse_while_closed()
+        try:
+            for attempt in stamina.retry_context(
+                on=partial(self._worth_repeating, until=until),
+                attempts=self.attempts,
+                timeout=None,
+                wait_initial=self.pause,
+                wait_max=25 * self.pause,
+                wait_jitter=5 * self.pause,
+            ):
+                with attempt:
+                    self._wait_for_the_pause(until)
+                    return self._once(method, url, until or time.monotonic() + self.deadline, **kwargs)
+        except RemoteError as error:
+            self._close_after(error)
+            raise
         raise AssertionError("stamina yields at least one attempt")  # pragma: no cover
 
-    def _worth_repeating(self, error: Exception) -> bool | float:
+    # Whether and when to call again
+
+    def _worth_repeating(self, error: Exception, *, until: float | None) -> bool | float:
         if not isinstance(error, TemporaryRemoteError) or error.commit is not Commit.NO:
             return False
-        if error.wait is None:
-            return True
-        if error.wait > self.patience:
+        now = time.monotonic()
+        if error.wait is not None:
+            with self._lock:  # every other call of this client waits as well: the limit is the client's, not the call's
+                self._paused_until = max(self._paused_until, now + error.wait)
+        wait = error.wait or 0.0
+        # Half of a write's time is kept for the write itself: one that is cut short would leave its outcome unknown.
+        if wait > self.patience or (until is not None and now + wait > until - self.deadline / 2):
             return False
-        with self._lock:  # every other call of this client waits as well: the limit is the client's, not the call's
-            self._paused_until = max(self._paused_until, time.monotonic() + error.wait)
-        return error.wait
+        return True if error.wait is None else error.wait
 
-    def _once(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        self._wait_for_the_pause()
+    def _wait_for_the_pause(self, until: float | None) -> None:
+        now = time.monotonic()
+        with self._lock:
+            pause = self._paused_until - now
+        if pause <= 0:
+            return
+        if pause > self.patience or (until is not None and now + pause > until - self.deadline / 2):
+            raise TemporaryRemoteError(
+                f"the service asked for a pause, {pause:.0f} s of which are left", code="paused", wait=pause
+            )
+        time.sleep(pause)
+
+    def _refuse_while_closed(self) -> None:
+        """An earlier call may have found nobody there, or have been refused its login: asking on would lock it."""
+        if self._closed and time.monotonic() < self._closed[0]:
+            error = self._closed[1]
+            raise type(error)(str(error), hint=error.hint, code=error.code, status=error.status)
+
+    def _close_after(self, error: RemoteError) -> None:
+        if error.status == 401:
+            self._closed = math.inf, error
+        elif error.code == "unreachable":
+            self._closed = time.monotonic() + self.patience, error
+
+    # One exchange
+
+    def _once(self, method: str, url: str, until: float, **kwargs: Any) -> requests.Response:
         headers = {
             "User-Agent": f"pmgitops/{__version__}",
             "Accept": JSON_BODY,
-            "client-request-id": str(uuid.uuid4()),
+            "client-request-id": str(uuid.uuid4()),  # Graph wants a new one with every request, repetitions included
             **(kwargs.pop("headers", None) or {}),
         }
-        unknown = Commit.NO if method in READS else Commit.UNKNOWN
-        until = time.monotonic() + self.deadline
-        kwargs.update(timeout=(5.0, self.deadline), allow_redirects=False, stream=True)
+        kwargs.update(timeout=(min(5.0, self.deadline), self.deadline), allow_redirects=False, stream=True)
+        outer, exchange = _current.exchange, _Exchange(until)
+        _current.exchange = exchange
+
+        def commit() -> Commit:
+            """Until something was sent nothing can have happened; after that only a read is sure of it."""
+            return Commit.UNKNOWN if exchange.sent and method not in READS else Commit.NO
+
         try:
             response = super().request(method, url, headers=headers, **kwargs)
             with response:
                 self._read(response, until)
         except RemoteError as error:
-            error.commit = unknown
+            error.commit = commit()
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unanswered(error, url, unknown) from error
-        self.judge(response, unknown)
+            # Its text holds the whole address, with numbers and e-mail addresses in the query.
+            raise _unanswered(error, url, commit(), sent=exchange.sent) from None
+        finally:
+            _current.exchange = outer  # a token may be fetched over a connection of its own
+        self.judge(response, commit())
         return response
-
-    def _wait_for_the_pause(self) -> None:
-        with self._lock:
-            pause = self._paused_until - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
 
     def _read(self, response: requests.Response, until: float) -> None:
         """The whole body within the deadline and the cap; a read returns what has come, so a dripping body cannot hold
         us.
         """
+        place = _place(response.url)
         body = bytearray()
         while chunk := response.raw.read1(64 * 1024, decode_content=True):
             body += chunk
             if len(body) > self.most:
-                raise PermanentRemoteError(
-                    f"{_place(response.url)} answered with more than {self.most} bytes", code="oversize"
-                )
+                raise PermanentRemoteError(f"{place} answered with more than {self.most} bytes", code="oversize")
             if time.monotonic() > until:
-                raise TemporaryRemoteError(
-                    f"{_place(response.url)} did not finish within {self.deadline:g} s", code="timeout.read"
-                )
-        wanted = response.headers.get("Content-Length", "")
-        if wanted.isdigit() and "Content-Encoding" not in response.headers and 0 < len(body) < int(wanted):
-            raise TemporaryRemoteError(f"{_place(response.url)} broke off in the middle of its answer", code="broken")
+                raise TemporaryRemoteError(f"{place} did not finish in time", code="timeout.read")
         response._content = bytes(body)  # noqa: SLF001  # where requests itself keeps a body that has been read
         response._content_consumed = True  # noqa: SLF001
 
 
+# The deadline, below everything that would otherwise wait for every single byte anew
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What the connection has to know of the exchange that is made over it in this thread."""
+
+    until: float
+    sent: bool = False
+
+    def left(self) -> float:
+        """Seconds until the deadline; TimeoutError where there are none."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+class _Current(threading.local):
+    exchange: _Exchange = _Exchange(math.inf)
+
+
+_current = _Current()
+
+
+class _DatedSocket(socket.SocketIO):
+    """Reads no longer than until the deadline of the exchange."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_current.exchange.left())  # type: ignore[attr-defined]  # SocketIO's own socket
+        return super().readinto(buffer)
+
+
+class _DatedResponse(http.client.HTTPResponse):
+    """Reads status, headers and body through a dated socket."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        sock._io_refs += 1  # type: ignore[attr-defined]  # noqa: SLF001  # as socket.makefile does
+        self.fp = io.BufferedReader(_DatedSocket(sock, "rb"))
+
+
+class _Dated:
+    """A connection that begins to send only before the deadline, and tells that it did."""
+
+    response_class: Any = _DatedResponse
+    sock: Any
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]  # of the class this is mixed into
+        self.sock.settimeout(_current.exchange.left())
+        _current.exchange.sent = True
+        super().send(data)  # type: ignore[misc]  # same
+
+
+class _HttpConnection(_Dated, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Dated, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Hands out dated connections."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+# What went wrong
+
+
 def _place(url: str) -> str:
     """Host and path of an address. The query stays out: it holds numbers, e-mail addresses and filters."""
-    parts = urllib3.util.parse_url(url)
+    try:
+        parts = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        return "the service"
     return f"{parts.host}{parts.path or ''}"
 
 
-def _unanswered(error: Exception, url: str, unknown: Commit) -> RemoteError:
-    """A call without a whole answer: certainly nothing happened where no connection was made, otherwise unknown."""
+def _unanswered(error: Exception, url: str, commit: Commit, *, sent: bool) -> RemoteError:
+    """A call without a whole answer."""
     place = _place(url)
-    if isinstance(error, requests.exceptions.SSLError):
+    untrusted = _cause(error, ssl.SSLError)
+    if untrusted and not sent:
+        why = getattr(untrusted, "verify_message", "") or getattr(untrusted, "reason", "") or "TLS"
+        hint = "check the address and its certificate"
+        return PermanentRemoteError(f"{place} is not trusted: {discreet(why)}", hint=hint, code="config", commit=commit)
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return PermanentRemoteError(
-            f"{place} is not trusted (TLS)", hint="check the address and its certificate", code="config"
+            f"{place} is not an address", hint="check the address", code="config", commit=commit
         )
-    if isinstance(error, requests.exceptions.ConnectTimeout) or _refused(error):
-        return TemporaryRemoteError(
-            f"{place} cannot be reached", hint="check the address and the network", code="unreachable"
-        )
-    if isinstance(error, requests.exceptions.Timeout):
-        return TemporaryRemoteError(f"{place} did not answer in time", code="timeout.read", commit=unknown)
-    return TemporaryRemoteError(f"{place} closed the connection", code="broken", commit=unknown)
+    if not sent:
+        hint = "check the address and the network"
+        return TemporaryRemoteError(f"{place} cannot be reached", hint=hint, code="unreachable", commit=commit)
+    if isinstance(error, TimeoutError | requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
+        return TemporaryRemoteError(f"{place} did not answer in time", code="timeout.read", commit=commit)
+    return TemporaryRemoteError(f"{place} closed the connection", code="broken", commit=commit)
 
 
-def _refused(error: Exception) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+def _cause(error: BaseException | None, kind: type[Exception]) -> Exception | None:
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+_PRIVATE = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+|\b(Bearer|Basic) \S+|\beyJ[\w-]+\.[\w.-]+", re.IGNORECASE)
+
+
+def discreet(text: object, most: int = 300) -> str:
+    """A service's words as one bounded line without e-mail addresses and tokens, which it may repeat."""
+    return " ".join(_PRIVATE.sub("(left out)", str(text or "")).split())[:most]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """`Retry-After` in seconds, from a number or an HTTP date; None where there is none to be read."""
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
+    then, now = _date(text), _date(headers.get("Date", "")) or datetime.now(UTC)  # by the service's own clock
+    return max(0.0, (then - now).total_seconds()) if then else None
+
+
+def _date(text: str) -> datetime | None:
     try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError):
         return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def body_of(response: requests.Response, commit: Commit) -> dict[str, Any]:
@@ -191,7 +364,7 @@ def body_of(response: requests.Response, commit: Commit) -> dict[str, Any]:
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if kind != JSON_BODY:
         raise PermanentRemoteError(
-            f"{place} answered with {kind or 'no content type'} instead of JSON: not the API",
+            f"{place} answered with {discreet(kind, 80) or 'no content type'} instead of JSON: not the API",
             hint="check the address; a login or maintenance page may stand in front of it",
             code="not-api",
             status=response.status_code,
@@ -199,7 +372,7 @@ def body_of(response: requests.Response, commit: Commit) -> dict[str, Any]:
         )
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TemporaryRemoteError(
             f"{place} answered with broken JSON", code="broken", status=response.status_code, commit=commit
         ) from None

@@ -15,7 +15,7 @@ class Journal:
     markers: frozenset[str]
     """Markers of ours among them."""
     readable: bool
-    """Whether entries could be seen at all: an empty answer may also mean that reading them is not allowed."""
+    """Whether entries were seen at all: an empty answer may also mean that reading them is not allowed."""
 
 
 class TicketReader(Protocol):
@@ -30,6 +30,11 @@ class TicketWriter(Protocol):
 
     def markers(self, link: TicketLink) -> Journal:
         """The markers of ours among the ticket's work notes. Raises RemoteError."""
+
+    def sees_notes(self) -> bool:
+        """Whether work notes of any ticket can be seen: only then a ticket that shows none has none. Raises
+        RemoteError.
+        """
 
     def add_note(self, link: TicketLink, text: str) -> None:
         """Append one work note, once. Raises RemoteError, whose `commit` says whether it may have been written."""

@@ -90,8 +90,9 @@ def marker_of(name: str, link: TicketLink, transition: Transition) -> str:
 
 def harmless(text: str) -> str:
     """Text that ServiceNow shows as text: `[code]` would render as HTML, control characters could hide something."""
-    text = re.sub(r"\[(/?)code\]", r"[\1 code]", text, flags=re.IGNORECASE)
-    return "".join(char for char in text if char == "\n" or char.isprintable())
+    # In this order: what is taken out may have stood in the middle of a tag.
+    text = "".join(char for char in text if char == "\n" or char.isprintable())
+    return re.sub(r"\[(/?)code\]", r"[\1 code]", text, flags=re.IGNORECASE)
 
 
 def _bounded(text: str, marker: str) -> str:

@@ -21,8 +21,12 @@ from pmgitops.tickets.notes import Note, due
 Outcome = Literal["verified", "unverified", "unknown"]
 """Seen in the journal; accepted, but the journal is closed to us; or nobody can say."""
 
-LOOKS = 3
-"""How often a ticket is read after a write whose outcome is unknown."""
+SOON = (0.5, 1.0, 2.0)
+"""Pauses before each look at a ticket after a write that was answered, but not with a plain yes or no."""
+LATE = (1.0, 4.0, 15.0, 45.0)
+"""The same after one that was not answered: ServiceNow may be at it for a minute, and until then nothing proves that it
+was not written.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,13 @@ def deliver(
     stuck: set[str] = set()
     for note in notes:
         if note.name in lost or note.name in stuck:
-            continue  # later notes of a ticket wait for earlier ones, so that it reads in order
+            continue  # later notes wait for earlier ones, so that the ticket reads in order
         # What an earlier run left pending may have been written before that run died.
-        problem = _deliver(note, book, writers, pause, may_be_there=note.marker not in fresh)
+        problem, waits = _deliver(note, book, writers, pause, may_be_there=note.marker not in fresh)
         if problem:
-            stuck.add(note.name)
             undelivered.append(Undelivered(note.name, note.link.number, problem))
+        if waits:
+            stuck.add(note.name)
     book.push()
     return undelivered
 
@@ -75,51 +80,60 @@ def _deliver(
     pause: Callable[[float], None],
     *,
     may_be_there: bool,
-) -> str:
-    """Deliver one note; why it is not certain that the ticket has it, or nothing."""
+) -> tuple[str, bool]:
+    """Deliver one note; why it is not certain that the ticket has it (or nothing), and whether later ones wait for it.
+
+    Nothing waits for a note that may be there and cannot be seen: it will not be sent again, and the ticket would hear
+    nothing any more.
+    """
     writer = writers.get(note.link.system.casefold())
     if writer is None:
-        return f"{note.link.system} is not configured any more"
+        return f"{note.link.system} is not configured any more", True
     try:
         outcome = _write(note, writer, pause, may_be_there=may_be_there)
     except RemoteError as error:
-        return str(error)
+        return str(error), True
     facts = {"marker": note.marker, "transition": note.transition.name}
     if outcome == "unknown":
-        book.write(note.name, "note-unknown", **facts)
-        return "whether the note was written cannot be read back"
+        if _noted(book, note.name).get(note.marker) != "unknown":
+            book.write(note.name, "note-unknown", **facts)
+        return "whether the note was written cannot be read back", False
     book.write(note.name, "note-delivered", **facts, verified=outcome == "verified")
-    return ""
+    return "", False
 
 
 def _write(note: Note, writer: TicketWriter, pause: Callable[[float], None], *, may_be_there: bool) -> Outcome:
     journal = writer.markers(note.link)
     if note.marker in journal.markers:
         return "verified"
-    if may_be_there and not journal.readable:
+    if may_be_there and not (journal.readable or writer.sees_notes()):
         return "unknown"
     try:
         writer.add_note(note.link, note.text)
     except RemoteError as error:
         if error.commit is Commit.NO:
             raise
-        return _look_again(note, writer, pause)
+        return _look_again(note, writer, pause, SOON if error.status in _ANSWERED else LATE)
     return _seen(note, writer)
 
 
-def _look_again(note: Note, writer: TicketWriter, pause: Callable[[float], None]) -> Outcome:
+_ANSWERED = frozenset({200, 403, 500})
+"""Answers of the instance itself, with which it is through; a gateway's 502, 503 or 504 and 202 say nothing of that."""
+
+
+def _look_again(note: Note, writer: TicketWriter, pause: Callable[[float], None], pauses: tuple[float, ...]) -> Outcome:
     """After a write whose outcome is unknown: read, and write again only where it certainly was not written."""
     readable = False
-    for look in range(LOOKS):
-        pause(0.5 * 2**look)
+    for seconds in pauses:
+        pause(seconds)
         try:
             journal = writer.markers(note.link)
+            readable = journal.readable or writer.sees_notes()
         except RemoteError:
             readable = False
             continue
         if note.marker in journal.markers:
             return "verified"
-        readable = journal.readable
     if not readable:
         return "unknown"
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,15 +22,16 @@ from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, Temporary
 from pmgitops.model.ticket import TicketLink, TicketRecord
 from pmgitops.secrets import Secrets
 from pmgitops.tickets.interface import Journal
-from pmgitops.transport import Bearer, Transport, body_of, retry_after
+from pmgitops.transport import Bearer, Transport, body_of, discreet, retry_after, sendable
 
 MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
 _FIELDS = ["sys_id", "sys_class_name", "number", "state", "active", "approval", "short_description"]
 _TABLE = re.compile(r"[a-z][a-z0-9_]{1,79}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _PAGE = 200
 _PAGES = 10
-"""At most so many work notes of a ticket are searched, newest first."""
+"""At most so many pages of a ticket's work notes are searched, newest first."""
 _ACCEPTED = {"GET": 200, "POST": 201, "PATCH": 200, "DELETE": 204}
 
 
@@ -40,7 +42,7 @@ class ApiKey(AuthBase):
         self._key = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["x-sn-apikey"] = self._key
+        request.headers["x-sn-apikey"] = sendable(self._key)
         return request
 
 
@@ -63,10 +65,12 @@ class ServiceNow:
         parts = urlsplit(host)
         self.instance = parts.netloc
         self._client = pysnow.Client(host=parts.netloc, session=session, use_ssl=parts.scheme == "https")
+        self._journal_open: bool | None = None
 
     def find(self, number: str) -> list[TicketRecord]:
-        """The tickets of any class with this number, at most two. The caller has checked its grammar."""
-        rows = self._rows("/table/task", f"number={number}", fields=_FIELDS, limit=2, display_value="all")
+        """The tickets of any class with this number, at most two."""
+        query = f"number={_checked(_NUMBER, number)}"
+        rows, _ = self._rows("/table/task", query, fields=_FIELDS, limit=2, display_value="all")
         return [_record(self.instance, row) for row in rows]
 
     def markers(self, link: TicketLink) -> Journal:
@@ -75,19 +79,29 @@ class ServiceNow:
         """
         found: set[str] = set()
         seen = 0
+        query = f"element_id={_checked(_SYS_ID, link.sys_id)}^element=work_notes^ORDERBYDESCsys_created_on"
         for page in range(_PAGES):
-            query = f"element_id={_checked(_SYS_ID, link.sys_id)}^element=work_notes^ORDERBYDESCsys_created_on"
-            rows = self._rows("/table/sys_journal_field", query, fields=["value"], limit=_PAGE, offset=page * _PAGE)
+            rows, total = self._journal(query, offset=page * _PAGE)
             seen += len(rows)
             for row in rows:
                 found.update(MARKER.findall(str(row.get("value", ""))))
-            if len(rows) < _PAGE:
+            # Rows that we may not see are taken out after a page was cut: a short page need not be the last.
+            if (page + 1) * _PAGE >= total:
                 break
         if not seen:
             text = self._displayed_notes(link)
             found.update(MARKER.findall(text))
             seen = len(text)
         return Journal(frozenset(found), readable=bool(seen))
+
+    def sees_notes(self) -> bool:
+        """Whether any ticket's work notes are seen; asked once, since it counts only after something went wrong."""
+        if self._journal_open is None:
+            self._journal_open = bool(self._journal("element=work_notes", limit=10, count=False)[0])
+        return self._journal_open
+
+    def _journal(self, query: str, *, limit: int = _PAGE, **options: Any) -> tuple[list[dict[str, Any]], int]:
+        return self._rows("/table/sys_journal_field", query, fields=["value"], limit=limit, **options)
 
     def add_note(self, link: TicketLink, text: str) -> None:
         """One PATCH of `work_notes` alone, on the class's table, never repeated here."""
@@ -103,14 +117,24 @@ class ServiceNow:
     def _displayed_notes(self, link: TicketLink) -> str:
         path = f"/table/{_checked(_TABLE, link.table)}"
         query = f"sys_id={_checked(_SYS_ID, link.sys_id)}"
-        rows = self._rows(path, query, fields=["work_notes"], limit=1, display_value=True)
+        rows, _ = self._rows(path, query, fields=["work_notes"], limit=1, display_value=True)
         return str(rows[0].get("work_notes", "")) if rows else ""
 
-    def _rows(self, path: str, query: str, **options: Any) -> list[dict[str, Any]]:
-        rows = _plainly(lambda: self._client.resource(api_path=path).get(query=query, stream=False, **options).all())
+    def _rows(self, path: str, query: str, *, count: bool = True, **options: Any) -> tuple[list[dict[str, Any]], int]:
+        """What a list shows, and how many rows it says that there are."""
+
+        def call() -> tuple[Any, Mapping[str, str]]:
+            resource = self._client.resource(api_path=path)
+            if not count:  # counting all of a large table takes longer than finding the first few of its rows
+                resource.parameters.add_custom({"sysparm_no_count": True})
+            answer = resource.get(query=query, stream=False, **options)
+            return answer.all(), answer.headers
+
+        rows, headers = _plainly(call)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise PermanentRemoteError(f"{self.instance}{path} answered without rows", code="not-api")
-        return rows
+        total = headers.get("X-Total-Count", "")
+        return rows, int(total) if re.fullmatch(r"[0-9]{1,9}", total) else len(rows)
 
     def _call(self, path: str, method: str, append: str, body: Mapping[str, str]) -> dict[str, Any]:
         def call() -> Any:
@@ -143,39 +167,50 @@ def _auth(secrets: Secrets, host: str) -> AuthBase:
 
 
 def _client_credentials(host: str, client_id: str, secret: str) -> Callable[[], str]:
-    """A token of the client-credentials grant, fetched once a run (a run is shorter than a token's life)."""
-    token = ""
+    """A token of the client-credentials grant, fetched when first needed and again shortly before it expires."""
+    transport = Transport(auth=None, judge=_judge_token)
+    token, fresh_until = "", 0.0
 
     def fetch() -> str:
-        nonlocal token
-        if not token:
+        nonlocal token, fresh_until
+        if time.monotonic() >= fresh_until:
             form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-            response = Transport(auth=None, judge=_judge_token).request("POST", f"{host}/oauth_token.do", data=form)
-            token = str(body_of(response, Commit.NO).get("access_token", ""))
+            answer = body_of(transport.request("POST", f"{host}/oauth_token.do", data=form), Commit.NO)
+            token = str(answer.get("access_token") or "")
             if not token:
                 raise PermanentRemoteError(
-                    "ServiceNow gave no access token", hint="check the OAuth client", code="auth"
+                    "ServiceNow gave no access token", hint="check the OAuth client", code="auth", status=401
                 )
+            fresh_until = time.monotonic() + 0.9 * _seconds(answer.get("expires_in"))
         return token
 
     return fetch
 
 
-def _judge_token(response: requests.Response, _: Commit) -> None:
-    if response.status_code != 200:
-        raise PermanentRemoteError(
-            f"ServiceNow refused the OAuth client ({response.status_code})",
-            hint="check PMGITOPS_SERVICENOW_CLIENT_ID and _CLIENT_SECRET",
-            code="auth",
-            status=response.status_code,
+def _seconds(value: Any) -> float:
+    """A token's life; one that does not say lives for the stock half hour."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 1800.0
+
+
+def _judge_token(response: requests.Response, commit: Commit) -> None:
+    status = response.status_code
+    if status == 200:
+        return
+    what = f"ServiceNow answered {status} to the OAuth client"
+    if status == 429 or status >= 500:
+        raise TemporaryRemoteError(
+            what, code="server", status=status, commit=commit, wait=retry_after(response.headers)
         )
+    hint = "check PMGITOPS_SERVICENOW_CLIENT_ID and _CLIENT_SECRET; pmgitops does not try the same ones twice"
+    raise PermanentRemoteError(what, hint=hint, code="auth", status=401)
 
 
 def judge(response: requests.Response, commit: Commit) -> None:
     """Raise what an answer of the Table API means, unless it is whole and what was asked for."""
     status, method = response.status_code, response.request.method or ""
     if status == _ACCEPTED.get(method):
-        if status != 204 and "error" in body_of(response, commit):
+        body = body_of(response, commit) if status != 204 else {}
+        if "error" in body or body.get("status") == "failure":
             raise TemporaryRemoteError(
                 "ServiceNow broke off its answer: " + _message(response), code="partial", status=status, commit=commit
             )
@@ -190,7 +225,7 @@ def judge(response: requests.Response, commit: Commit) -> None:
         raise TemporaryRemoteError(what, code=code, wait=retry_after(response.headers), **facts)
     if status == 403:  # a write may be answered so although it was done
         hint = "check the roles and ACLs of the integration user"
-        raise PermanentRemoteError(what, hint=hint, code="forbidden", commit=commit, **facts)
+        raise PermanentRemoteError(what, hint=hint, code=_forbidden(what), commit=commit, **facts)
     if status == 404:
         raise PermanentRemoteError(what, code="absent-or-hidden", **facts)
     if status == 202:
@@ -202,6 +237,13 @@ def judge(response: requests.Response, commit: Commit) -> None:
     raise PermanentRemoteError(what, hint="check the ticket system's host", code="not-api", commit=commit, **facts)
 
 
+def _forbidden(what: str) -> str:
+    """Which of the refusals that share 403 it is; only a name for people and reports, nothing is decided by it."""
+    if "API level ACL" in what:
+        return "forbidden.api"
+    return "refused.rule" if "Business Rule" in what or "Data Policy" in what else "forbidden.record"
+
+
 def _message(response: requests.Response) -> str:
     """The vendor's message and detail as one bounded line."""
     try:
@@ -210,8 +252,7 @@ def _message(response: requests.Response) -> str:
         return "no message"
     if not isinstance(error, dict):
         return "no message"
-    words = f"{error.get('message') or ''} {error.get('detail') or ''}"
-    return " ".join(words.split())[:300] or "no message"
+    return discreet(f"{error.get('message') or ''} {error.get('detail') or ''}") or "no message"
 
 
 def _plainly(call: Callable[[], Any], commit: Commit = Commit.NO) -> Any:

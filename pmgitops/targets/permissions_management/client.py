@@ -7,6 +7,7 @@ that `render` puts into its notes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ from pydantic import AwareDatetime, TypeAdapter
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.model.scalars import instant_text
 from pmgitops.targets.interface import Observation, Payload, Receipt, RemoteState
-from pmgitops.transport import Transport, body_of, retry_after
+from pmgitops.transport import Transport, body_of, discreet, retry_after
 
 ENDPOINT = "https://graph.microsoft.com/beta"
 _REQUESTS = "/identityGovernance/permissionsManagement/scheduledPermissionsRequests"
@@ -33,14 +34,9 @@ _STATES: dict[str, RemoteState] = {
     "canceled": "canceled",
     "rejected": "rejected",
 }
-_OCCURRENCES: dict[str, RemoteState] = {
-    "granted": "active",
-    "revoking": "active",
-    "grantingFailed": "failed",
-    "revokingFailed": "failed",
-}
-"""What a live occurrence makes of a request. While granting, it gives no access yet; a request that is canceled but still
-`revoking` has not ended."""
+_ENDED = frozenset({"completed", "canceled", "rejected"})
+_RETIRED = frozenset({404, 405, 410, 501})
+"""What an address that is not served any more may answer; which of these the retired service chose is not published."""
 
 
 class PermissionsManagementReader:
@@ -114,7 +110,10 @@ class PermissionsManagementWriter:
 
     def cancel(self, remote_id: str) -> None:
         """POST cancelAll, which the API has for pending and for approved requests alike."""
-        self._transport.request("POST", f"{self._endpoint}{_REQUESTS}/{quote(remote_id, safe='')}/cancelAll")
+        path = f"{_REQUESTS}/{quote(remote_id, safe='')}/cancelAll"
+        response = self._transport.request("POST", self._endpoint + path)
+        if response.status_code != 204:
+            raise _unexpected(f"{response.status_code} to a cancellation", Commit.UNKNOWN)
 
 
 def judge(response: requests.Response, commit: Commit) -> None:
@@ -125,11 +124,17 @@ def judge(response: requests.Response, commit: Commit) -> None:
         return
     code, message = _error(response)
     what = f"{method} {urlsplit(response.url).path} answered {status}" + (f" {code}: {message}" if code else "")
+    request_id = response.headers.get("request-id", "")
+    if re.fullmatch(r"[0-9A-Za-z-]{1,64}", request_id):
+        what += f" (request-id {request_id})"  # the first thing that the service's support asks for
     facts: dict[str, Any] = {"code": code or str(status), "status": status}
     if status in {429, 503, 504}:
         # 429 says that nothing was done; after 503 and 504 a write may have been.
         facts |= {"wait": retry_after(response.headers), "commit": Commit.NO if status == 429 else commit}
         raise TemporaryRemoteError(what, hint="the service is busy; the next run tries again", **facts)
+    if status in _RETIRED:
+        hint = "the endpoint may not serve Permissions Management any more; see `targets` in pmgitops.yaml"
+        raise PermanentRemoteError(what, hint=hint, **facts)
     if status >= 500:
         raise TemporaryRemoteError(what, hint="the service failed; the next run looks again", commit=commit, **facts)
     if status in {401, 403}:
@@ -148,25 +153,35 @@ def _error(response: requests.Response) -> tuple[str, str]:
         return "", ""
     if not isinstance(error, dict):
         return "", ""
-    return str(error.get("code", ""))[:80], " ".join(str(error.get("message", "")).split())[:300]
+    return discreet(error.get("code"), 80), discreet(error.get("message"))
 
 
 def _observation(event: dict[str, Any]) -> Observation:
-    detail = str(event.get("statusDetail"))
     # One published page misspells the member; the schema's name wins where both are there.
     occurrence = event.get("activeOccurrenceStatus") or event.get("activeOccurenceStatus")
-    if detail not in _STATES:
-        raise _unexpected(f"a change with statusDetail {detail!r}")
-    state = _STATES[detail]
-    if occurrence:
-        state = _OCCURRENCES.get(str(occurrence), state)
-    words = (detail, str(occurrence)) if occurrence else (detail,)
+    words = tuple(discreet(word, 40) for word in (event.get("statusDetail"), occurrence) if word)
     try:
         at = _INSTANT.validate_python(event.get("modificationDateTime"))
     except ValueError:
         raise _unexpected("a change without a modificationDateTime") from None
-    change_id, request_id = str(event.get("id")), str(event.get("permissionsRequestId"))
-    return Observation(change_id, request_id, state, "/".join(words), words, at)
+    for member in ("id", "permissionsRequestId"):
+        if not isinstance(event.get(member), str) or not event[member]:
+            raise _unexpected(f"a change without {'an id' if member == 'id' else 'the id of its request'}")
+    state = _state(str(event.get("statusDetail")), str(occurrence or ""))
+    return Observation(event["id"], event["permissionsRequestId"], state, "/".join(words), words, at)
+
+
+def _state(detail: str, occurrence: str) -> RemoteState:
+    """What both members together say: a live occurrence outweighs the request, which is canceled before it is revoked.
+
+    While granting it gives no access yet. A detail that is not known (the feed is the whole tenant's, so it may be
+    anybody's) is `failed`: neither over nor well, and shown in the target's own words.
+    """
+    if occurrence in {"granted", "revoking"} or (occurrence == "granting" and detail in _ENDED):
+        return "active"
+    if occurrence == "revokingFailed" or (occurrence == "grantingFailed" and detail not in _ENDED):
+        return "failed"
+    return _STATES.get(detail, "failed")
 
 
 def _id(request: dict[str, Any]) -> str:
@@ -175,5 +190,5 @@ def _id(request: dict[str, Any]) -> str:
     return str(request["id"])
 
 
-def _unexpected(what: str) -> PermanentRemoteError:
-    return PermanentRemoteError(f"Permissions Management answered with {what}", code="unexpected")
+def _unexpected(what: str, commit: Commit = Commit.NO) -> PermanentRemoteError:
+    return PermanentRemoteError(f"Permissions Management answered with {what}", code="unexpected", commit=commit)

@@ -108,7 +108,7 @@ def _statement(statement: Statement) -> dict[str, Any]:
             "resources": list(statement.resources or ()),
             "notResources": list(statement.not_resources or ()),
             "effect": statement.effect,
-            "condition": statement.condition,
+            "condition": statement.model_dump(mode="json")["condition"],
         }
     )
 
