@@ -84,6 +84,8 @@ class Bundle:
     engine: Engine = field(repr=False)
     context: Mapping[str, Any] = field(repr=False)
     """What messages know besides the facts: `data`."""
+    kept: Any = field(default=None, repr=False)
+    """All rules as one question, which nearly every request answers with yes; None where they are too many for one."""
 
     @property
     def digest(self) -> str:
@@ -111,6 +113,8 @@ class Bundle:
         ticket = ticket_facts(ticket) if isinstance(ticket, TicketRecord) else ticket
         facts = circumstances(file.name, file.request, now, change, ticket, catalog)
         situation = self.engine.situation(facts)
+        if self.kept is not None and situation.judge(self.kept) is True:
+            return []
         found = []
         for rule in self.policies:
             outcome = rule.judge(situation)
@@ -243,7 +247,8 @@ def load(files: Iterable[tuple[str, bytes]]) -> Bundle:
         findings.append(Finding(data_path, 1, 1, "policy-file", "no policy; without one, nothing is allowed"))
     if data_document and not findings:
         findings += _exceptions_of_nothing(data_path, data_document, data, {rule.policy.id for rule in policies})
-    return Bundle(tuple(policies), data, tuple(sorted(findings)), engine, {"data": lists})
+    kept = engine.together((rule.policy.applies, rule.policy.require) for rule in policies)
+    return Bundle(tuple(policies), data, tuple(sorted(findings)), engine, {"data": lists}, kept)
 
 
 def tables(data: Data) -> Tables:

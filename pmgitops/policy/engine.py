@@ -136,6 +136,17 @@ class Engine:
             return [Fault(1, 1, f"answers with {_named(answer.name())}, not with true or false")]
         return expression
 
+    def together(self, rules: Iterable[tuple[str | None, str]]) -> Any | None:
+        """One expression that is true where every rule (`applies`, `require`) is kept; None where they are too many.
+
+        It says nothing of which rule is broken, or why, but nearly every request breaks none: one question for all.
+        """
+        sources = (f"(({applies}) ? ({require}) : true)" if applies else f"({require})" for applies, require in rules)
+        try:
+            return self.environment.compile(" && ".join(sources) or "true")
+        except RuntimeError:
+            return None
+
     def situation(self, facts: Mapping[str, Any], tables: Tables | None = None) -> Situation:
         """What is known: variables that are left out are absent. `tables` stand in for those of the same names."""
         known = {name: self._types.message(name, value) for name, value in facts.items()}

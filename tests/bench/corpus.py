@@ -15,6 +15,8 @@ def request(number: int) -> tuple[str, str]:
     names = [name for name in EXAMPLES if name != "aws-actions"]
     text = EXAMPLES[names[number % len(names)]]
     text = text.replace("alex@contoso.com", f"user{number}@contoso.com", 1)
+    # As it stands it awaits a ticket's approval; a corpus in which one in five breaks a rule would be an odd one.
+    text = text.replace("Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/read")
     if number % 20 == 0:
         text = text.replace("PT1H", "P3D")
     return f"requests/{number // SHARD:04d}/r{number:07d}.yaml", text
