@@ -145,6 +145,7 @@ def test_no_schedule_is_too_long_for_the_engine(expiration, start):
     content = laid_over(REQUESTS["gcp-roles"], {})
     file = REQUEST.validate_python({**content, "scheduleInfo": info})
     seen = facts.plain(facts.request_facts("a", file, NOW))
+    assert seen["schedule"]["duration"] <= facts.FOREVER
     loaded = load(policy())
     situation = loaded.engine.situation({"request": seen, "now": NOW})
     for expression in ("request.schedule.duration >= duration('8h')", "request.schedule.until >= request.schedule.end"):

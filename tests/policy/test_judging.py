@@ -10,6 +10,7 @@ from pmgitops.model.ticket import TicketRecord
 from pmgitops.policy.engine import Absent, Failed
 from pmgitops.policy.examples import NOW
 from pmgitops.policy.facts import ChangeFacts, TicketFacts, ticket_facts
+from pmgitops.policy.message import clean
 
 APPROVED = TicketFacts(found=True, number="CHG1", approval="approved", active=True)
 AWAITED = "The rule: cannot be judged before the ticket is read"
@@ -269,6 +270,11 @@ def test_a_template_inside_a_request_stays_text():
 def test_a_request_writes_one_line():
     said = says("says {{ request.notes }} here", notes="one\n::error::two\n\n\tthree")
     assert said == "says one ::error::two three here"
+
+
+def test_what_steers_a_terminal_does_not_reach_it():
+    """The loader lets no such character in; a ticket or a catalog might bring one."""
+    assert clean("a\x1b[31mb\u202ec\u200bd\u2028e\x00f\ufeffg") == "a [31mb c d e f g"
 
 
 def test_a_message_is_bounded():

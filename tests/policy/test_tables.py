@@ -38,6 +38,8 @@ def test_a_wildcard_that_is_asked_for_is_no_wildcard_of_the_list():
     assert not allowed.includes("*")
     assert not allowed.includes("arn:aws:s3:::*")
     assert not allowed.includes("arn:aws:s3:::min?")
+    assert not Names(["arn:*:team:*:bucket"]).includes("arn:*:bucket")
+    assert not Names(["arn:*:team:?:bucket"]).includes("arn:*?*:bucket")
     assert allowed.includes("arn:aws:s3:::team-blue*"), "which is one of those that the list's own star stands for"
 
 
