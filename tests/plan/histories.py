@@ -58,6 +58,7 @@ def _intended(revision: str) -> dict[str, Any]:
         "digest": "d" * 64,
         "correlation": f"pmgitops:{NAME}@{revision[:12]}",
         "access": "AWS 956987887735: policy AddUserToGroup",
+        "grants": ["aws 956987887735 alex@contoso.com arn:aws:iam::956987887735:policy/AddUserToGroup @ "],
         "identity": "alex@contoso.com",
         **LEASE,
     }
