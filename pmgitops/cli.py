@@ -5,6 +5,7 @@ verb.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from pmgitops import __version__
 from pmgitops.errors import PmgitopsError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
-    from pmgitops.flows import Applied, Checked
+    from pmgitops.flows.apply import Applied
+    from pmgitops.flows.check import Checked
     from pmgitops.model.finding import Finding
 
 EXIT_CODES = """\b
@@ -69,18 +71,20 @@ def check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | No
 
 
 def _check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | None) -> Checked:
-    from pmgitops import flows, source, wiring
+    from pmgitops import source, wiring
+    from pmgitops.flows import REQUESTS
+    from pmgitops.flows import check as flow
 
     root = wiring.root_of(folder)
     if base is None and head is None:
-        places = [_beneath(root, folder, path) for path in paths] or [flows.REQUESTS]
-        return flows.check(source.WorkTree(root), places, wiring.desk_of_folder(root), workers=wiring.workers())
+        places = [_beneath(root, folder, path) for path in paths] or [REQUESTS]
+        return flow.check(source.WorkTree(root), places, wiring.desk_of_folder(root), workers=wiring.workers())
     if paths:
         raise UsageError("PATH does not go with --base and --head", hint="a pull request is judged by what it changes")
     repository = source.Repository(root)
     before, after = repository.commit(_given(base, "--base")), repository.commit(head or "HEAD")
     desk = wiring.desk_of_commit(repository, before)
-    return flows.check_change(repository, before, after, desk, workers=wiring.workers())
+    return flow.check_change(repository, before, after, desk, workers=wiring.workers())
 
 
 @pmgitops.command()
@@ -93,12 +97,13 @@ def render(folder: Path, paths: tuple[str, ...]) -> None:
     """
     import orjson
 
-    from pmgitops import flows, settings, source, wiring
+    from pmgitops import settings, source, wiring
+    from pmgitops.flows import render as flow
     from pmgitops.report import findings
 
     root = wiring.root_of(folder)
     tree = source.WorkTree(root)
-    rendered, found = flows.render(
+    rendered, found = flow.render(
         tree, [_beneath(root, folder, path) for path in paths], settings.parse(tree.content(settings.CONFIG))
     )
     for line in rendered:
@@ -122,7 +127,8 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
 
     With --base and --head, what merging HEAD into BASE does; without, what `apply` would do now.
     """
-    from pmgitops import flows, wiring
+    from pmgitops import wiring
+    from pmgitops.flows import plan as flow
     from pmgitops.report import plans
 
     root = wiring.root_of(folder)
@@ -132,7 +138,7 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
     sight = space.sight(tickets=not offline)
     before = space.repository.commit(base) if base else None
     after = space.repository.commit(head or "HEAD") if base or head else space.head
-    shown = flows.plan(sight, before, after).plan
+    shown = flow.plan(sight, before, after).plan
     click.echo(plans.FORMATS[form](shown))
     _leave(_blocked(shown.findings) or (3 if detailed_exitcode and shown.effective else 0))
 
@@ -144,7 +150,8 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
 @click.pass_obj
 def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -> None:
     """Bring the targets to what the branch wants, once, and tell the tickets."""
-    from pmgitops import flows, wiring
+    from pmgitops import wiring
+    from pmgitops.flows import apply as flow
     from pmgitops.report import outcomes
 
     space = wiring.workspace(wiring.root_of(folder), merged=True)
@@ -152,7 +159,7 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
     sight = space.sight(tickets=True)
     with _progress() as progress, _interruptible() as stopping:
         hand = wiring.hand(space, sight, progress=progress, stopping=stopping)
-        applied = flows.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
+        applied = flow.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
     click.echo(outcomes.applied_json(applied) if form == "json" else outcomes.applied_text(applied))
     _leave(_applied(applied))
 
@@ -164,14 +171,15 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
 @click.pass_obj
 def status(folder: Path, names: tuple[str, ...], offline: bool, form: str) -> None:
     """Show where each request stands, as the ledger tells it."""
-    from pmgitops import flows, wiring
+    from pmgitops import wiring
+    from pmgitops.flows import status as flow
     from pmgitops.ledger.book import Book
     from pmgitops.report import outcomes
 
     space = wiring.workspace(wiring.root_of(folder), merged=False)
     if not offline:
         space.ledger.refresh()
-    standings = flows.status(Book(space.ledger, wiring.clock), names, space.ledger.names())
+    standings = flow.status(Book(space.ledger, wiring.clock), names, space.ledger.names())
     click.echo(outcomes.status_json(standings) if form == "json" else outcomes.status_text(standings))
 
 
@@ -339,6 +347,8 @@ def _leave(code: int) -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one verb; what is raised on purpose becomes a line, a hint and an exit code."""
+    # Pydantic looks through every installed distribution for plug-ins: 20 ms, and none is wanted near what we judge.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         pmgitops.main(args=list(argv) if argv is not None else None, prog_name="pmgitops", standalone_mode=False)
     except PmgitopsError as error:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from pmgitops.document import MAX_SIZE
-from pmgitops.load import RequestFile, load
+from pmgitops.load import RequestFile, load, passed_over, unique
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.model.request import AnyRequest
@@ -19,7 +20,8 @@ from pmgitops.model.ticket import TicketRecord
 from pmgitops.plan import Rendered
 from pmgitops.policy.bundle import Bundle
 from pmgitops.settings import CONFIG, Config, TargetName
-from pmgitops.source import Blob
+from pmgitops.source import Blob, Repository
+from pmgitops.source import Change as FileChange
 from pmgitops.targets import TARGETS
 from pmgitops.tickets import gate
 
@@ -97,6 +99,13 @@ def load_all(files: Files, blobs: Iterable[Blob]) -> Iterator[tuple[Blob, Reques
             yield blob, [finding]
         else:
             yield blob, load(blob.path, data or b"", mode=int(blob.mode, 8))
+
+
+def namesakes(repository: Repository, head: str, under: str, changes: Iterable[FileChange]) -> list[Finding]:
+    """Findings on added files whose name another file at `head` has already; what was only changed kept its name."""
+    added = {change.path for change in changes if change.status == "A" and not passed_over(change.path)}
+    same = repository.namesakes(head, {PurePosixPath(path).name for path in added}, under)
+    return [found for found in unique(path for group in same.values() for path in group) if found.path in added]
 
 
 def judge_all(files: Files, blobs: Sequence[Blob], desk: Desk, *, workers: int = 1) -> Judged:

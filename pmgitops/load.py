@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pmgitops.document import MAX_FINDINGS, Document, Position, parse, validate
-from pmgitops.model.finding import Finding
+from pmgitops.model.finding import Finding, Severity
 from pmgitops.model.problem import Path
 from pmgitops.model.request import REQUEST, AnyRequest
 
@@ -40,6 +40,10 @@ class RequestFile:
     def at(self, path: Path, *, key: bool = False) -> Position:
         """Where a part of the request stands in the file."""
         return self.document.at(path, key=key)
+
+    def finding(self, path: Path, rule: str, message: str, severity: Severity = "error") -> Finding:
+        """A finding at a part of the request."""
+        return Finding(self.path, *self.at(path), rule, message, severity)
 
 
 def load(path: str, data: bytes, *, mode: int = REGULAR) -> RequestFile | list[Finding]:

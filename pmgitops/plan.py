@@ -175,20 +175,15 @@ def _because(change: Change, why: str) -> Change:
 
 
 def _never_again(wanted: RequestFile, stands: Standing) -> Finding:
-    line, column = wanted.at(())
-    return Finding(
-        wanted.path,
-        line,
-        column,
-        "name-reused",
-        f"the request {wanted.name!r} has ended ({stands.state}) and is not renewed; file a new one under another name",
+    message = (
+        f"the request {wanted.name!r} has ended ({stands.state}) and is not renewed; file a new one under another name"
     )
+    return wanted.finding((), "name-reused", message)
 
 
 def _rendered(change: Change, wanted: RequestFile, render: Callable[[AnyRequest], Rendered | str]) -> Change | Finding:
     rendered = render(wanted.request)
     if isinstance(rendered, str):
-        line, column = wanted.at(("kind",))
-        return Finding(wanted.path, line, column, "target", rendered)
+        return wanted.finding(("kind",), "target", rendered)
     target, payload = rendered
     return replace(change, target=target, payload=payload)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 from pmgitops.document import MAX_SIZE
 from pmgitops.errors import PermanentRemoteError, UsageError
-from pmgitops.flows import Hand, Sight
 from pmgitops.judging import Desk, retired
-from pmgitops.ledger.book import Book
 from pmgitops.policy import bundle
 from pmgitops.settings import CONFIG, Config, TicketSystem, parse
-from pmgitops.source import Blob, Repository, WorkTree
+from pmgitops.source import Repository, WorkTree
 
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
+    from pmgitops.flows.apply import Hand
+    from pmgitops.flows.plan import Sight
     from pmgitops.ledger.git import GitLedger
     from pmgitops.secrets import Secrets
     from pmgitops.targets.interface import Reader, Writer
@@ -58,13 +58,13 @@ def root_of(folder: Path) -> Path:
 def desk_of_folder(root: Path) -> Desk:
     """Configuration and policies as they stand on disk: for the author of a change, on their own machine."""
     tree = WorkTree(root)
-    rules = ((blob.path, data or b"") for blob, data in tree.contents(_rules(tree.blobs(POLICIES)), MAX_SIZE))
+    rules = [(blob.path, data or b"") for blob, data in tree.contents(tree.blobs(POLICIES), MAX_SIZE)]
     return Desk(parse(tree.content(CONFIG)), bundle.load(rules), clock())
 
 
 def desk_of_commit(repository: Repository, commit: str) -> Desk:
     """Configuration and policies of a trusted commit: what a pull request brings along is data, never a rule."""
-    blobs = _rules(repository.blobs(commit, POLICIES))
+    blobs = repository.blobs(commit, POLICIES)
     rules = [(blob.path, data or b"") for blob, data in repository.contents(blobs, MAX_SIZE)]
     return Desk(config_of(repository, commit), bundle.load(rules), clock())
 
@@ -72,10 +72,6 @@ def desk_of_commit(repository: Repository, commit: str) -> Desk:
 def config_of(repository: Repository, commit: str) -> Config:
     """`pmgitops.yaml` of a commit."""
     return parse(repository.content(commit, CONFIG))
-
-
-def _rules(blobs: Iterable[Blob]) -> Iterator[Blob]:
-    return (blob for blob in blobs if blob.path.endswith(".yaml"))
 
 
 # What is delivered, and from where
@@ -92,6 +88,9 @@ class Workspace:
 
     def sight(self, *, tickets: bool) -> Sight:
         """What deciding may look at; reading tickets needs credentials, which a pull request has none of."""
+        from pmgitops.flows.plan import Sight  # noqa: PLC0415  # `check` is quicker without a ledger
+        from pmgitops.ledger.book import Book  # noqa: PLC0415
+
         desk = desk_of_commit(self.repository, self.head)
         return Sight(self.repository, Book(self.ledger, clock), desk, ticket_systems(desk.config) if tickets else {})
 
@@ -130,6 +129,7 @@ def hand(
     space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None], stopping: Callable[[], bool]
 ) -> Hand:
     """The writing halves. A target that is retired where it stands gets none, whatever a plan says."""
+    from pmgitops.flows.apply import Hand  # noqa: PLC0415
     from pmgitops.reconcile import Reconciler  # noqa: PLC0415  # with it come the targets' clients
     from pmgitops.targets.permissions_management import client  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from pmgitops.ledger.standing import Standing
 from pmgitops.report.findings import one_line
 
 if TYPE_CHECKING:
-    from pmgitops.flows import Applied
+    from pmgitops.flows.apply import Applied
 
 
 def applied_text(applied: Applied) -> str:

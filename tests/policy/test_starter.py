@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from pmgitops import load as requests
+from pmgitops.model.docs import sentences
 from pmgitops.policy import bundle, cases, facts
 from pmgitops.policy.facts import TicketFacts
 from pmgitops.policy.form import policy_schema
@@ -157,6 +158,7 @@ def test_the_docs_name_every_rule_and_no_other():
 
 
 def described(name, model):
+    below = sentences(model)
     for field, info in model.model_fields.items():
         path = f"{name}.{info.alias or field}"
         item = next(
@@ -165,7 +167,7 @@ def described(name, model):
         if isinstance(item, type) and issubclass(item, BaseModel):
             yield from described(path if item is info.annotation else f"{path}[]", item)
         else:
-            yield path, info.description.replace("\n", " ")
+            yield path, below[field].replace("\n", " ")
 
 
 def test_the_docs_name_every_fact_with_its_description():

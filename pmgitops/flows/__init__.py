@@ -1,0 +1,8 @@
+"""The flows, one module each: check, render, plan, apply, status. Each reads like a table of contents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUESTS: Final = "requests"
+"""The folder of requests."""
