@@ -93,7 +93,7 @@ def _check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | N
 def render(folder: Path, paths: tuple[str, ...]) -> None:
     """Print the body that the target would be sent, as JSON; no network, no configuration needed.
 
-    One PATH: the body itself. Several: one {"name", "target", "payload"} a line.
+    One file: the body itself. Several, or a folder: one {"name", "target", "payload"} a line.
     """
     import orjson
 
@@ -106,8 +106,8 @@ def render(folder: Path, paths: tuple[str, ...]) -> None:
     rendered, found = flow.render(
         tree, [_beneath(root, folder, path) for path in paths], settings.parse(tree.content(settings.CONFIG))
     )
+    alone = len(paths) == 1 and not (folder / paths[0]).is_dir()
     for line in rendered:
-        alone = len(paths) == 1 and len(rendered) == 1
         shown = orjson.dumps(line["payload"] if alone else line, option=orjson.OPT_INDENT_2 if alone else 0)
         click.echo(shown.decode())
     if found:

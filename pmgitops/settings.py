@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import WithJsonSchema as Schema
 
 from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
 from pmgitops.model.finding import Finding
-from pmgitops.model.scalars import Count, TicketNumber, Value, refuse
+from pmgitops.model.problem import shown
+from pmgitops.model.scalars import Count, Grammar, Value, refuse
 
 TargetName = Literal["permissions-management"]
 Gate = Literal["required", "warn", "off"]
@@ -39,14 +41,30 @@ DEFAULT_STATES: dict[str, tuple[str, ...]] = {
 NUMBER_PATTERN = r"^(INC|REQ|RITM|SCTASK|CHG|CTASK|PRB|PTASK|TASK)[0-9]{7,10}$"
 
 
+LEASES = (30, 3600)
+"""The shortest and the longest lease in seconds. A write may take 20 s, and must be over when its lease runs out."""
+
+
 def _address(text: str) -> str:
     """`https://` everywhere; `http://` only for a literal loopback address, where nobody listens in."""
-    parts = urlsplit(text)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise refuse("address", f"{text!r} is not an address such as https://graph.microsoft.com/beta")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise refuse("address", f"{text!r} is not https; http is for a literal loopback address such as 127.0.0.1 only")
+    parts = _parts(text)
+    if parts is None:
+        raise refuse("address", f"{shown(text)} is not an address such as https://graph.microsoft.com/beta")
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
+        message = f"{shown(text)} is not https; http is for a literal loopback address such as 127.0.0.1 only"
+        raise refuse("address", message)
     return text.rstrip("/")
+
+
+def _parts(text: str) -> SplitResult | None:
+    """The parts of an http(s) address that names a host, nobody's credentials and nothing behind the path."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # read, and refused, only when somebody asks for it
+    except ValueError:
+        return None
+    plain = re.fullmatch(r"[!-~]+", text) and not re.search(r"[?#@\\]", text)
+    return parts if plain and parts.scheme in {"https", "http"} and parts.hostname else None
 
 
 def is_loopback(host: str) -> bool:
@@ -58,30 +76,67 @@ def is_loopback(host: str) -> bool:
 
 
 def _host(text: str) -> str:
-    return _address(text if "//" in text else f"https://{text}")
+    address = _address(text if "//" in text else f"https://{text}")
+    if urlsplit(address).path:
+        raise refuse("address", f"{shown(text)} is not a host such as example.service-now.com: it has a path")
+    return address
 
 
-def _seconds(value: object) -> object:
-    match = re.fullmatch(r"(\d{1,5})(s|m)", value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    return int(match[1]) * (60 if match[2] == "m" else 1)
+def _seconds(value: object) -> int:
+    match = re.fullmatch(r"(\d{1,5})([sm]?)", value, re.ASCII) if isinstance(value, str) else None
+    seconds = int(match[1]) * (60 if match[2] == "m" else 1) if match else value
+    least, most = LEASES
+    if type(seconds) is int and least <= seconds <= most:
+        return seconds
+    why = "" if match is None else f": it is {seconds} s, and has to be {least} s to {most // 60} min"
+    raise refuse("lease", f"{shown(value)} is not a lease such as 60s or 2m{why}")
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, bool | str) and value in {"true", "false", True, False}:
+        return value in {"true", True}
+    raise refuse("value", f"{shown(value)} is neither true nor false")
 
 
 def _regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise refuse("pattern", f"{text!r} is not a regular expression: {error}") from None
+        raise refuse("pattern", f"{shown(text)} is not a regular expression: {error}") from None
     return text
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Address = Annotated[str, AfterValidator(_address), Schema({"type": "string", "pattern": "^https?://"})]
+Host = Annotated[str, AfterValidator(_host), Schema({"type": "string"})]
+Regex = Annotated[str, AfterValidator(_regex), Schema({"type": "string", "format": "regex"})]
+Lease = Annotated[int, BeforeValidator(_seconds), Schema({"type": ["string", "integer"], "pattern": r"^\d+[sm]?$"})]
+_NO_REF = r"(?!.*(\.\.|//|/\.|\.lock(/|$)|[/.]$))"
+Branch = Annotated[
+    str, Grammar("branch", _NO_REF + r"[A-Za-z0-9][A-Za-z0-9._/-]*", "the name of a branch, such as main")
+]
+Ref = Annotated[
+    str,
+    Grammar(
+        "ref", _NO_REF + r"refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*", "a branch's ref, such as refs/heads/pmgitops/ledger"
+    ),
+]
+Remote = Annotated[str, Grammar("remote", r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a remote, such as origin")]
+SystemName = Annotated[
+    str, Grammar("name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "the name of a ticket system, such as ServiceNow")
+]
+Class = Annotated[str, Grammar("class", r"[a-z][a-z0-9_]{1,79}", "a class of tickets, such as change_request")]
+State = Annotated[
+    str, Grammar("state", r"[A-Za-z0-9_-]{1,40}", "a state as it is stored, such as 2 or -1", or_number=True)
+]
 
 
 class Target(Value):
     """A system that grants access."""
 
-    endpoint: Annotated[str, AfterValidator(_address)] | None = None
+    endpoint: Address | None = None
     """The root of its API; its public one where left out."""
-    allow_retired: bool = False
+    allow_retired: Flag = False
     """Deliver even where the service is known to be retired."""
 
 
@@ -89,22 +144,26 @@ class Route(Value):
     """Which requests go to which target; the first match wins."""
 
     target: TargetName
+    """One of those listed under `targets`."""
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = get_args(Kind)
+    """The kinds of requests that it takes; all of them where left out."""
 
 
 class TicketSystem(Value):
     """A ServiceNow instance and what a ticket there must be like."""
 
-    host: Annotated[str, AfterValidator(_host)]
+    host: Host
     """Its host name, such as example.service-now.com."""
     gate: Gate = "required"
     """`required`: every request has a ticket and it passes; `warn`: judged and shown; `off`: not contacted."""
-    states: dict[str, tuple[TicketNumber, ...]] = Field(default_factory=dict)
-    """Per class, the stored state values in which a ticket passes; the stock ones where left out."""
-    approval: dict[str, str] = Field(default_factory=lambda: {"change_request": "approved", "sc_req_item": "approved"})
-    """Classes whose tickets must be approved, and the stored value that says so."""
-    pattern: Annotated[str, AfterValidator(_regex)] = NUMBER_PATTERN
-    """What a ticket's number looks like."""
+    states: dict[Class, Annotated[tuple[State, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Per class, the stored state values in which a ticket passes; the stock ones for every class left out."""
+    approval: dict[Class, State] = Field(
+        default_factory=lambda: {"change_request": "approved", "sc_req_item": "approved"}
+    )
+    """The classes whose tickets must be approved, all of them, and the stored value that says so."""
+    pattern: Regex = NUMBER_PATTERN
+    """What a ticket's number looks like, from its first character to its last."""
 
     def states_of(self, table: str) -> tuple[str, ...] | None:
         """The states in which a ticket of this class passes; None where the class is not known."""
@@ -114,9 +173,11 @@ class TicketSystem(Value):
 class LedgerSettings(Value):
     """Where the ledger lives."""
 
-    ref: Annotated[str, Field(pattern=r"^refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "refs/heads/pmgitops/ledger"
-    remote: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "origin"
-    lease: Annotated[int, BeforeValidator(_seconds), Field(ge=30, le=3600)] = 60
+    ref: Ref = "refs/heads/pmgitops/ledger"
+    """The branch that it has to itself."""
+    remote: Remote = "origin"
+    """The remote that holds it, and the requests."""
+    lease: Lease = 60
     """How long a request belongs to the runner that took it, such as 60s; longer than any write may take (20 s)."""
 
 
@@ -131,13 +192,19 @@ class Config(Value):
     """`pmgitops.yaml`."""
 
     api_version: Literal["pmgitops/v1"] = "pmgitops/v1"
-    branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "main"
+    """The version of this format."""
+    branch: Branch = "main"
     """The branch whose requests are delivered."""
     targets: dict[TargetName, Target] = {"permissions-management": Target()}  # noqa: RUF012  # pydantic copies defaults
+    """The systems that grant access, each with its settings or `{}`."""
     routes: tuple[Route, ...] = (Route(target="permissions-management"),)
-    tickets: dict[str, TicketSystem] = Field(default_factory=dict)
+    """The way to a target; the first that takes a request's kind."""
+    tickets: dict[SystemName, TicketSystem] = Field(default_factory=dict)
+    """Ticket systems, by the name that requests give as `ticketSystem`."""
     ledger: LedgerSettings = LedgerSettings()
+    """Where pmgitops keeps what it did."""
     limits: Limits = Limits()
+    """What needs a person's word."""
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Config:
@@ -146,6 +213,21 @@ class Config(Value):
                 raise refuse(
                     "route", f"target {route.target!r} is not listed under targets", at=f"routes.{place}.target"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_ticket_systems_differ(self) -> Config:
+        names: dict[str, str] = {}
+        for name in self.tickets:
+            first = names.setdefault(name.casefold(), name)
+            if first != name:
+                raise refuse("repeated", f"{name!r} is {first!r} in other letters; each once", at=f"tickets.{name}")
+        return self
+
+    @model_validator(mode="after")
+    def _the_ledger_has_a_branch_to_itself(self) -> Config:
+        if self.ledger.ref == f"refs/heads/{self.branch}":
+            raise refuse("ref", f"{self.branch} holds the requests; the ledger has a branch to itself", at="ledger.ref")
         return self
 
     def target_of(self, kind: str) -> TargetName | None:
@@ -158,6 +240,13 @@ class Config(Value):
 
 
 CONFIG_MODEL: TypeAdapter[Config] = TypeAdapter(Config)
+
+
+def config_schema() -> dict[str, Any]:
+    """The schema of the configuration, published as `pmgitops/schemas/config.schema.json`."""
+    from pmgitops.model.schema import published  # noqa: PLC0415  # every command reads the configuration, few the schema
+
+    return published(CONFIG_MODEL, "pmgitops.yaml: where requests go, and under which limits")
 
 
 def parse(data: bytes | None, path: str = CONFIG) -> Config:

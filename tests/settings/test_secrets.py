@@ -1,0 +1,55 @@
+"""The environment: what is read, what is trimmed, and that nothing of it is ever shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from pmgitops.errors import UsageError
+from pmgitops.secrets import Secrets
+
+
+@pytest.fixture(autouse=True)
+def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Secrets.model_fields:
+        monkeypatch.delenv(f"PMGITOPS_{name.upper()}", raising=False)
+
+
+def test_nothing_is_needed() -> None:
+    assert all(value is None for value in Secrets().model_dump().values())
+
+
+@pytest.mark.parametrize("name", Secrets.model_fields)
+@pytest.mark.parametrize("empty", ["", "\n", "  "])
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
+    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", empty)
+    assert getattr(Secrets(), name) is None
+
+
+@pytest.mark.parametrize("name", Secrets.model_fields)
+def test_each_is_read_without_the_line_break_of_pasting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", " sword fish\r\n")
+    value = getattr(Secrets(), name)
+    assert (value if isinstance(value, str) else value.get_secret_value()) == "sword fish"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in Secrets.model_fields if name not in {"servicenow_user", "servicenow_client_id"}]
+)
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", "swordfish")
+    secrets = Secrets()
+    assert "swordfish" not in f"{secrets!r} {secrets} {secrets.model_dump()} {secrets.model_dump_json()}"
+
+
+@pytest.mark.parametrize("name", Secrets.model_fields)
+def test_what_cannot_be_one_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", "sword\nfish")
+    with pytest.raises(UsageError) as refused:
+        Secrets()
+    assert f"PMGITOPS_{name.upper()}" in str(refused.value)
+    assert "sword" not in f"{refused.value} {refused.value.hint} {refused.value!r}"
+
+
+def test_they_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Secrets().servicenow_user = "other"  # type: ignore[misc]
