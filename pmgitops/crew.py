@@ -33,7 +33,8 @@ def in_parallel(
     An exception of `act` is raised here once all others have ended.
     """
     waiting = deque(enumerate(items))
-    done: dict[int, Done | Exception] = {}
+    done: dict[int, Done] = {}
+    raised: list[Exception] = []
     changed = Condition()
 
     def work() -> None:
@@ -42,11 +43,11 @@ def in_parallel(
                 if not waiting:
                     return
                 place, item = waiting.popleft()
-            outcome: Done | Exception
             try:
                 outcome = act(item)
             except Exception as error:  # noqa: BLE001  # raised again by whoever waits
-                outcome = error
+                raised.append(error)
+                continue
             with changed:
                 done[place] = outcome
                 changed.notify()
@@ -55,12 +56,10 @@ def in_parallel(
     for thread in crew:
         thread.start()
     _await(crew, changed, stopping, grace)
+    if raised:
+        raise raised[0]
     with changed:
-        outcomes = [done.get(place) for place in range(len(items))]
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+        return [done.get(place) for place in range(len(items))]
 
 
 def _await(crew: Sequence[Thread], changed: Condition, stopping: Callable[[], bool], grace: float) -> None:
