@@ -1,19 +1,21 @@
 """Delivers the notes that tickets are due, each once, through the ledger.
 
-What is due follows from the ledger alone, so a run that died loses nothing. Each note is `note-pending` before it is
-sent. The ticket is read for the note's marker first; a write whose outcome is unknown is read again, and sent again
-only where the journal can be read and certainly lacks it. Where the journal cannot be read, an unknown note stays
-unknown.
+What is due follows from the ledger alone, so a run that died loses nothing. A ticket is read for the note's marker
+first, then the note is `note-pending`, then it is sent: what was never attempted is never doubtful. A write whose
+outcome is unknown is read again, and sent again only where notes can be seen and this one certainly is not there. Where
+they cannot be seen, an unknown note stays unknown. Notes go out in waves, one of each request in a wave, so that a push
+serves them all.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from pmgitops.errors import Commit, RemoteError
+from pmgitops.errors import Commit, PermanentRemoteError, RemoteError
 from pmgitops.ledger.book import Book
 from pmgitops.tickets.interface import TicketWriter
 from pmgitops.tickets.notes import Note, due
@@ -46,68 +48,95 @@ def deliver(
     pause: Callable[[float], None] = time.sleep,
 ) -> list[Undelivered]:
     """Write what is due for these requests, oldest first; what could not be written stays due."""
-    notes = [note for stands in book.standings(names).values() for note in due(stands)]
-    fresh = {note.marker for note in notes if note.marker not in _noted(book, note.name)}
-    for note in notes:
-        if note.marker in fresh:
-            transition = note.transition.name
-            book.write(note.name, "note-pending", marker=note.marker, transition=transition, ticket=note.link.number)
-    lost = book.push()
+    queues = {name: due(stands) for name, stands in book.standings(names).items()}
     undelivered: list[Undelivered] = []
-    stuck: set[str] = set()
-    for note in notes:
-        if note.name in lost or note.name in stuck:
-            continue  # later notes wait for earlier ones, so that the ticket reads in order
-        # What an earlier run left pending may have been written before that run died.
-        problem, waits = _deliver(note, book, writers, pause, may_be_there=note.marker not in fresh)
-        if problem:
-            undelivered.append(Undelivered(note.name, note.link.number, problem))
-        if waits:
-            stuck.add(note.name)
+    while wave := [queue.pop(0) for queue in queues.values() if queue]:
+        run = _Wave(book, writers, pause, undelivered)
+        run.look(wave)
+        run.send(run.absent, lost=book.push())
+        for name in run.stuck:
+            queues[name] = []  # later notes wait for earlier ones, so that the ticket reads in order
     book.push()
     return undelivered
 
 
-def _noted(book: Book, name: str) -> Mapping[str, str]:
-    stands = book[name]
-    return stands.notes if stands else {}
+@dataclass(slots=True)
+class _Wave:
+    """One note of each request: looked for, noted in the ledger, sent."""
+
+    book: Book
+    writers: Mapping[str, TicketWriter]
+    pause: Callable[[float], None]
+    undelivered: list[Undelivered]
+    absent: list[Note] = field(default_factory=list)
+    stuck: set[str] = field(default_factory=set)
+
+    def look(self, notes: Iterable[Note]) -> None:
+        """Find out which notes their tickets lack, and note that these are about to be sent."""
+        for note in notes:
+            try:
+                outcome = self._found(note)
+            except RemoteError as error:
+                self._keep(note, str(error))
+                continue
+            if outcome:
+                self._record(note, outcome)
+            else:
+                self._write(note, "note-pending", ticket=note.link.number)
+                self.absent.append(note)
+
+    def send(self, notes: Iterable[Note], lost: AbstractSet[str]) -> None:
+        """Send what is absent, but for what another runner has taken."""
+        for note in notes:
+            if note.name in lost:
+                self.stuck.add(note.name)
+                continue
+            try:
+                self._record(note, _write(note, self._writer(note), self.pause))
+            except RemoteError as error:
+                self._keep(note, str(error))
+
+    def _found(self, note: Note) -> Outcome | None:
+        """Whether the ticket has a note: None where it has not, or has certainly not been sent it yet."""
+        writer = self._writer(note)
+        journal = writer.markers(note.link)
+        if note.marker in journal.markers:
+            return "verified"
+        # What an earlier run was about to send may have been written before that run died.
+        may_be_there = self._status(note) is not None
+        return "unknown" if may_be_there and not (journal.readable or writer.sees_notes()) else None
+
+    def _record(self, note: Note, outcome: Outcome) -> None:
+        """Note what came of it. Nothing waits for a note that may be there and cannot be seen: it will not be sent
+        again, and the ticket would hear nothing any more.
+        """
+        if outcome != "unknown":
+            self._write(note, "note-delivered", verified=outcome == "verified")
+            return
+        if self._status(note) != "unknown":
+            self._write(note, "note-unknown")
+        why = "whether the note was written cannot be read back"
+        self.undelivered.append(Undelivered(note.name, note.link.number, why))
+
+    def _keep(self, note: Note, why: str) -> None:
+        self.undelivered.append(Undelivered(note.name, note.link.number, why))
+        self.stuck.add(note.name)
+
+    def _writer(self, note: Note) -> TicketWriter:
+        writer = self.writers.get(note.link.system.casefold())
+        if writer is None:
+            raise PermanentRemoteError(f"{note.link.system} is not configured any more")
+        return writer
+
+    def _status(self, note: Note) -> str | None:
+        stands = self.book[note.name]
+        return stands.notes.get(note.marker) if stands else None
+
+    def _write(self, note: Note, event: str, **data: Any) -> None:
+        self.book.write(note.name, event, marker=note.marker, transition=note.transition.name, **data)
 
 
-def _deliver(
-    note: Note,
-    book: Book,
-    writers: Mapping[str, TicketWriter],
-    pause: Callable[[float], None],
-    *,
-    may_be_there: bool,
-) -> tuple[str, bool]:
-    """Deliver one note; why it is not certain that the ticket has it (or nothing), and whether later ones wait for it.
-
-    Nothing waits for a note that may be there and cannot be seen: it will not be sent again, and the ticket would hear
-    nothing any more.
-    """
-    writer = writers.get(note.link.system.casefold())
-    if writer is None:
-        return f"{note.link.system} is not configured any more", True
-    try:
-        outcome = _write(note, writer, pause, may_be_there=may_be_there)
-    except RemoteError as error:
-        return str(error), True
-    facts = {"marker": note.marker, "transition": note.transition.name}
-    if outcome == "unknown":
-        if _noted(book, note.name).get(note.marker) != "unknown":
-            book.write(note.name, "note-unknown", **facts)
-        return "whether the note was written cannot be read back", False
-    book.write(note.name, "note-delivered", **facts, verified=outcome == "verified")
-    return "", False
-
-
-def _write(note: Note, writer: TicketWriter, pause: Callable[[float], None], *, may_be_there: bool) -> Outcome:
-    journal = writer.markers(note.link)
-    if note.marker in journal.markers:
-        return "verified"
-    if may_be_there and not (journal.readable or writer.sees_notes()):
-        return "unknown"
+def _write(note: Note, writer: TicketWriter, pause: Callable[[float], None]) -> Outcome:
     try:
         writer.add_note(note.link, note.text)
     except RemoteError as error:

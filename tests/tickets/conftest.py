@@ -1,0 +1,164 @@
+"""An instance of ServiceNow on loopback, ours and bare pysnow as its clients, and a ledger for the outbox."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from requests.auth import HTTPBasicAuth
+
+from pmgitops.ledger.book import Book
+from pmgitops.ledger.git import GitLedger
+from pmgitops.model.scalars import instant_text
+from pmgitops.source import Repository
+from pmgitops.tickets import outbox
+from pmgitops.tickets.servicenow import ServiceNow, Session, judge
+from tests.world import World, git
+
+API = "/api/now"
+
+
+class Instance:
+    """The sandbox's ServiceNow as its administrator sees it."""
+
+    def __init__(self, world, sandbox):
+        self.control, self.host = world.control, f"http://{sandbox.servicenow_host}"
+        self.number = map("INC{:07}".format, itertools.count(2000000))
+
+    def fault(self, **fault):
+        self.control("POST", "faults", fault)
+
+    def settings(self, **settings):
+        self.control("POST", "settings", settings)
+
+    def ticket(self, **fields):
+        """A new ticket; `class` is an incident where nothing is said."""
+        return self.control("POST", "tickets", {"number": next(self.number), **fields})
+
+    def change(self, number, **fields):
+        self.control("PATCH", f"tickets/{number}", fields)
+
+    def notes(self, number):
+        """The ticket's work notes, oldest first."""
+        return [entry["value"] for entry in self.control("GET", f"tickets/{number}")["journal"]]
+
+    def log(self, method=None):
+        """What was asked of the Table API."""
+        return [
+            entry
+            for entry in self.control("GET", "log")["log"]
+            if entry["path"].startswith(API) and method in (None, entry["method"])
+        ]
+
+
+@pytest.fixture
+def instance(tmp_path, sandbox):
+    return Instance(World(tmp_path, sandbox), sandbox)
+
+
+@pytest.fixture
+def log_in(instance):
+    """Our client; the pauses between its attempts are short."""
+    with contextlib.ExitStack() as stack:
+
+        def make(auth=None, **options):
+            options = {"pause": 0.001, "deadline": 2.0} | options
+            session = Session(auth=auth or HTTPBasicAuth("pmgitops", "sandbox"), judge=judge, **options)
+            return ServiceNow(instance.host, stack.enter_context(session))
+
+        yield make
+
+
+@pytest.fixture
+def ours(log_in):
+    return log_in()
+
+
+class Runs:
+    """Runs of `apply` as far as tickets know them: each has a ledger read anew, and delivers."""
+
+    def __init__(self, clone, instance, client):
+        self.clone, self.instance, self.client = clone, instance, client
+        self.pauses = []
+        self.now = datetime(2026, 1, 15, 9, tzinfo=UTC)
+        self.meanwhile = lambda: None
+
+    def book(self):
+        ledger = GitLedger(
+            Repository(self.clone), remote="origin", ref="refs/heads/pmgitops/ledger", timeout=20, clock=self.clock
+        )
+        return Book(ledger, self.clock)
+
+    def clock(self):
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def tell(self, name, *events):
+        """Append events to a request's history, as the reconciler does."""
+        book = self.book()
+        for event, data in events:
+            book.write(name, event, **data)
+        assert not book.push()
+
+    def begin(self, name, number, *words):
+        """A request that was submitted under this ticket; `words` are what the target reported since."""
+        (record,) = self.client.find(number)
+        later = [observed(f"c{place}", place, *word.split("/")) for place, word in enumerate(words)]
+        self.tell(name, intended(name, record.link("ServiceNow")), ("submitted", {"remoteId": f"id-of-{name}"}), *later)
+        return record
+
+    def deliver(self, client=None):
+        """One run; what it could not deliver."""
+        book = self.book()
+        return outbox.deliver(book.load_open(), book, {"servicenow": client or self.client}, pause=self._pause)
+
+    def statuses(self, name):
+        """What the ledger says of each note."""
+        return list(self.book()[name].notes.values())
+
+    def _pause(self, seconds):
+        self.pauses.append(seconds)
+        self.meanwhile()
+
+
+def intended(name, link, revision="4" * 64):
+    until = instant_text(datetime(2026, 1, 15, 9, 1, tzinfo=UTC))
+    return (
+        "intended",
+        {
+            "revision": revision,
+            "path": f"requests/team/{name}.yaml",
+            "commit": "c" * 40,
+            "target": "permissions-management",
+            "payload": {},
+            "digest": "d" * 64,
+            "correlation": f"pmgitops:{name}@444444444444",
+            "access": "1 policy in AWS account 956987887735",
+            "grants": [],
+            "identity": "alex@contoso.com",
+            "owner": "somebody",
+            "until": until,
+            "ticket": link.as_json(),
+        },
+    )
+
+
+def observed(change, minute, detail, occurrence=""):
+    words = [word for word in (detail, occurrence) if word]
+    modified = f"2026-01-15T10:{minute:02}:00Z"
+    state = {"granted": "active"}.get(occurrence, detail)
+    return (
+        "observed",
+        {"id": change, "state": state, "detail": "/".join(words), "transitions": words, "modified": modified},
+    )
+
+
+@pytest.fixture
+def runs(tmp_path, instance, ours):
+    git("init", "-q", "--bare", "-b", "main", str(tmp_path / "origin.git"), at=tmp_path)
+    git("clone", "-q", str(tmp_path / "origin.git"), str(tmp_path / "clone"), at=tmp_path)
+    git("commit", "-q", "--allow-empty", "-m", "founded", at=tmp_path / "clone")
+    git("push", "-q", "origin", "HEAD:main", at=tmp_path / "clone")
+    return Runs(tmp_path / "clone", instance, ours)
