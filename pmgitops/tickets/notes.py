@@ -64,10 +64,10 @@ def _note(standing: Standing, link: TicketLink, transition: Transition) -> Note:
         headline=_HEADLINES.get(transition.name, transition.name),
         name=standing.name,
         revision=transition.revision,
-        access=standing.access,
-        identity=standing.identity,
-        remote_id=transition.remote_id,
-        detail=transition.detail,
+        access=_line(standing.access),
+        identity=_line(standing.identity),
+        remote_id=_line(transition.remote_id),
+        detail=_line(transition.detail),
         at=f"{instant(transition.at):%Y-%m-%d %H:%M:%S} UTC",
         marker=marker,
     )
@@ -93,6 +93,11 @@ def harmless(text: str) -> str:
     # In this order: what is taken out may have stood in the middle of a tag.
     text = "".join(char for char in text if char == "\n" or char.isprintable())
     return re.sub(r"\[(/?)code\]", r"[\1 code]", text, flags=re.IGNORECASE)
+
+
+def _line(text: str) -> str:
+    """What fills one line of a note and cannot begin another, such as a marker."""
+    return " ".join(text.split())
 
 
 def _bounded(text: str, marker: str) -> str:
