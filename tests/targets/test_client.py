@@ -446,6 +446,13 @@ def test_a_page_without_a_list_is_none(pages, page):
         reader.find(frozenset({"x"}))
 
 
+def test_a_page_that_broke_off_is_not_the_last(pages):
+    reader, _ = pages('{"value": [], "error": {"code": "timeout", "message": "x"}}')
+
+    with pytest.raises(PermanentRemoteError, match="broke off"):
+        reader.find(frozenset({"x"}))
+
+
 def test_a_page_that_is_lost_loses_all(service):
     """Half of a list would say that what is on the other half is certainly absent."""
     service.settings(pageSize=1)

@@ -19,7 +19,7 @@ TOKEN = "a-secret-token"
 def serve():
     """Start servers that end with the test."""
     with contextlib.ExitStack() as stack:
-        yield lambda *script: stack.enter_context(Server(*script))
+        yield lambda *script, **options: stack.enter_context(Server(*script, **options))
 
 
 @pytest.fixture

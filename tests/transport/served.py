@@ -25,14 +25,15 @@ class Server:
     The last entry is played for all that come after it.
     """
 
-    def __init__(self, *script):
+    def __init__(self, *script, tls=None):
         self.script = list(script)
+        self._tls = tls
         self.requests = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections = []
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self):
         self._threads[0].start()
@@ -54,9 +55,16 @@ class Server:
             except OSError:
                 return
             self._connections.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            thread = threading.Thread(target=self._shake_hands, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def _shake_hands(self, connection):
+        if self._tls:
+            with contextlib.suppress(OSError):
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._connections.append(connection)
+        self._serve(connection)
 
     def _serve(self, connection):
         with contextlib.suppress(OSError):

@@ -76,6 +76,8 @@ class PermissionsManagementReader:
         for _ in range(_MOST_PAGES):
             body = body_of(self._transport.request("GET", url), Commit.NO)
             rows = body.get("value")
+            if "error" in body:
+                raise _unexpected("a page that broke off with an error")
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 raise _unexpected("a page without a list of values")
             yield from rows
