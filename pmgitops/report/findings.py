@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-import orjson
-
 from pmgitops import __version__
-from pmgitops.model.finding import Finding
+from pmgitops.model.finding import Finding, Severity
+from pmgitops.report.quoting import code, dumped, escaped, one_line, visible
 
 Render = Callable[[int, Sequence[Finding]], str]
 
 
 def text(requests: int, findings: Sequence[Finding]) -> str:
-    """`path:line:column: severity [rule] message`, a line each, and a line that counts."""
-    lines = [f"{f.path}:{f.line}:{f.column}: {f.severity} [{f.rule}] {one_line(f.message)}" for f in findings]
-    return "\n".join([*lines, summary(requests, findings)])
+    """A line each, and a line that counts."""
+    return "\n".join([*lines(findings), summary(requests, findings)])
+
+
+def lines(findings: Iterable[Finding]) -> list[str]:
+    """`path:line:column: severity [rule] message` for each."""
+    return [visible(f"{f.path}:{f.line}:{f.column}: {f.severity} [{f.rule}] {one_line(f.message)}") for f in findings]
 
 
 def summary(requests: int, findings: Sequence[Finding]) -> str:
     """How many requests were judged, and how many findings of each severity there are."""
+    return f"{requests} {_plural(requests, 'request')} judged: {counted(findings) or 'nothing to mend'}"
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings of each severity there are; empty where there are none."""
     counts = Counter(finding.severity for finding in findings)
-    shown = [
-        _counted(counts["error"], "error"),
-        f"{counts['approval']} awaiting approval" if counts["approval"] else "",
-        _counted(counts["warning"], "warning"),
-    ]
-    return (
-        f"{_counted(requests, 'request') or '0 requests'} judged: {', '.join(filter(None, shown)) or 'nothing to mend'}"
-    )
+    shown: dict[Severity, str] = {
+        "error": _plural(counts["error"], "error"),
+        "approval": "awaiting approval",
+        "warning": _plural(counts["warning"], "warning"),
+    }
+    return ", ".join(f"{counts[severity]} {words}" for severity, words in shown.items() if counts[severity])
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
 
 
 def json(requests: int, findings: Sequence[Finding]) -> str:
     """For programs."""
-    body = {"requests": requests, "findings": [finding.as_json() for finding in findings]}
-    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
+    return dumped({"requests": requests, "findings": [finding.as_json() for finding in findings]})
 
 
 def github(requests: int, findings: Sequence[Finding]) -> str:
@@ -56,7 +63,8 @@ def _command(finding: Finding) -> str:
 
 
 def _data(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    value = value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(value)
 
 
 def _property(value: str) -> str:
@@ -76,7 +84,7 @@ def sarif(_: int, findings: Sequence[Finding]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": f.path, "uriBaseId": "%SRCROOT%"},
+                        "artifactLocation": _artifact(f.path),
                         "region": {"startLine": f.line, "startColumn": f.column},
                     }
                 }
@@ -90,48 +98,47 @@ def sarif(_: int, findings: Sequence[Finding]) -> str:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
-    return orjson.dumps(log, option=orjson.OPT_INDENT_2).decode()
+    return dumped(log)
+
+
+def _artifact(path: str) -> dict[str, str]:
+    """A path as a URI: beneath the repository, or, for a file that was named from outside, by itself."""
+    uri = quote(os.fsencode(path))
+    return {"uri": f"file://{uri}"} if path.startswith("/") else {"uri": uri, "uriBaseId": "%SRCROOT%"}
 
 
 def junit(requests: int, findings: Sequence[Finding]) -> str:
     """One test case a finding (an error or an approval fails it), and one that says that judging took place."""
     failures = [finding for finding in findings if finding.severity != "warning"]
     suite = ET.Element("testsuite", name="pmgitops", tests=str(len(findings) + 1), failures=str(len(failures)))
-    ET.SubElement(suite, "testcase", classname="pmgitops", name=f"{requests} requests judged")
+    ET.SubElement(suite, "testcase", classname="pmgitops", name=f"{requests} {_plural(requests, 'request')} judged")
     for f in findings:
-        case = ET.SubElement(suite, "testcase", classname=f.path, name=f"{f.rule} at {f.line}:{f.column}")
+        path = visible(f.path)
+        case = ET.SubElement(suite, "testcase", classname=path, name=f"{f.rule} at {f.line}:{f.column}")
         if f.severity != "warning":
             failure = ET.SubElement(case, "failure", message=one_line(f.message), type=f.severity)
-            failure.text = f"{f.path}:{f.line}:{f.column}: {one_line(f.message)}"
+            failure.text = f"{path}:{f.line}:{f.column}: {one_line(f.message)}"
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+ICONS = {"error": ":x:", "approval": ":hourglass:", "warning": ":warning:"}
 
 
 def markdown(requests: int, findings: Sequence[Finding]) -> str:
     """A table for a job's summary."""
-    if not findings:
-        return f"**{summary(requests, findings)}**"
-    rows = [
-        f"| {f.severity} | {code(f'{f.path}:{f.line}')} | {code(f.rule)} | {escaped(f.message)} |" for f in findings
-    ]
-    return "\n".join(
-        [f"**{summary(requests, findings)}**", "", "| | where | rule | what |", "|---|---|---|---|", *rows]
-    )
+    told = f"**{summary(requests, findings)}**"
+    return "\n".join([told, "", *table(map(row, findings))]) if findings else told
 
 
-def escaped(value: str) -> str:
-    """Text of others inside Markdown: shown as it is, mentioning nobody and linking nowhere."""
-    special = "\\`*_{}[]<>()#+-!|~@:"
-    return "".join(f"&#{ord(char)};" if char in special else char for char in one_line(value))
+def table(rows: Sequence[str] | map[str]) -> list[str]:
+    """The lines of a table of findings."""
+    return ["| | where | what |", "|---|---|---|", *rows]
 
 
-def code(value: str) -> str:
-    """Text of others as code inside a Markdown table."""
-    return "<code>" + escaped(value) + "</code>"
-
-
-def one_line(value: str) -> str:
-    """Text that keeps to its line and to what can be seen."""
-    return "".join(char if char.isprintable() else " " for char in " ".join(value.split()))
+def row(finding: Finding) -> str:
+    """A finding's line of the table."""
+    where, what = code(f"{finding.path}:{finding.line}"), escaped(finding.message)
+    return f"| {ICONS[finding.severity]} {finding.severity} | {where} | {what} ({code(finding.rule)}) |"
 
 
 FORMATS: dict[str, Render] = {

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import orjson
-
 from pmgitops.ledger.standing import Standing
-from pmgitops.report.findings import one_line
+from pmgitops.report.quoting import dumped, one_line, visible
 
 if TYPE_CHECKING:
     from pmgitops.flows.apply import Applied
@@ -22,17 +20,17 @@ def applied_text(applied: Applied) -> str:
         why = f": {one_line(result.why)}" if result.why else ""
         lines.append(f"{result.outcome:8} {result.name}: {result.action} -> {result.state}{where}{why}")
     lines += [f"note due {note.name} -> {note.ticket}: {one_line(note.why)}" for note in applied.undelivered]
-    return "\n".join(lines or ["nothing to do"])
+    return "\n".join(map(visible, lines)) or "nothing to do"
 
 
 def applied_json(applied: Applied) -> str:
     """For programs."""
-    return orjson.dumps(applied.as_json(), option=orjson.OPT_INDENT_2).decode()
+    return dumped(applied.as_json())
 
 
 def status_text(standings: Sequence[Standing]) -> str:
     """A line for each request."""
-    rows = [("NAME", "STATE", "TARGET", "AT THE TARGET", "TICKET", "")]
+    rows: list[tuple[str, ...]] = [("NAME", "STATE", "TARGET", "AT THE TARGET", "TICKET", "")]
     rows += [
         (
             stands.name,
@@ -44,6 +42,7 @@ def status_text(standings: Sequence[Standing]) -> str:
         )
         for stands in standings
     ]
+    rows = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
@@ -66,7 +65,7 @@ def status_json(standings: Sequence[Standing]) -> str:
         }
         for stands in standings
     ]
-    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
+    return dumped(body)
 
 
 def _explained(stands: Standing) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-import orjson
-
 from pmgitops.policy.bundle import Bundle
 from pmgitops.policy.cases import Result
 from pmgitops.report import findings
-from pmgitops.report.findings import one_line
+from pmgitops.report.quoting import dumped, one_line, visible
 
 
 def list_text(bundle: Bundle) -> str:
@@ -18,7 +16,7 @@ def list_text(bundle: Bundle) -> str:
     rules = [rule.policy for rule in bundle.policies]
     width = max((len(rule.id) for rule in rules), default=0)
     lines = [f"{rule.id:{width}}  {rule.severity:8}  {one_line(rule.title)}" for rule in rules]
-    return "\n".join([*lines, *_problems(bundle)])
+    return "\n".join([*lines, *findings.lines(bundle.findings)])
 
 
 def list_json(bundle: Bundle) -> str:
@@ -27,7 +25,7 @@ def list_json(bundle: Bundle) -> str:
         {"id": rule.policy.id, "severity": rule.policy.severity, "title": rule.policy.title, "why": rule.policy.why}
         for rule in bundle.policies
     ]
-    return _json(
+    return dumped(
         {"digest": bundle.digest, "policies": rules, "findings": [found.as_json() for found in bundle.findings]}
     )
 
@@ -35,10 +33,9 @@ def list_json(bundle: Bundle) -> str:
 def test_text(bundle: Bundle, results: Sequence[Result]) -> str:
     """What did not hold, then how many did."""
     failed = [result for result in results if not result.passed]
-    lines = [f"{r.path}:{r.line}: {r.policy} {one_line(r.it)}: expected {r.expected}, got {r.got}" for r in failed]
-    told = [f"    {one_line(found.message)}" for result in failed for found in result.findings]
+    lines = findings.lines(found for result in failed for found in result.findings)
     counted = f"{len(bundle.policies)} policies, {len(results) - len(failed)} of {len(results)} cases hold"
-    return "\n".join([*lines, *told, *_problems(bundle), counted])
+    return "\n".join([*lines, *findings.lines(bundle.findings), counted])
 
 
 def test_json(bundle: Bundle, results: Sequence[Result]) -> str:
@@ -55,7 +52,7 @@ def test_json(bundle: Bundle, results: Sequence[Result]) -> str:
         }
         for result in results
     ]
-    return _json({"cases": cases, "findings": [found.as_json() for found in bundle.findings]})
+    return dumped({"cases": cases, "findings": [found.as_json() for found in bundle.findings]})
 
 
 def test_junit(bundle: Bundle, results: Sequence[Result]) -> str:
@@ -68,20 +65,12 @@ def test_junit(bundle: Bundle, results: Sequence[Result]) -> str:
     for result in results:
         case = ET.SubElement(suite, "testcase", classname=result.policy, name=one_line(result.it))
         if not result.passed:
-            message = f"{result.path}:{result.line}: expected {result.expected}, got {result.got}"
+            message = f"{visible(result.path)}:{result.line}: expected {result.expected}, got {result.got}"
             ET.SubElement(case, "failure", message=message)
     for found in bundle.findings:
-        case = ET.SubElement(suite, "testcase", classname=found.path, name=found.rule)
-        ET.SubElement(case, "failure", message=f"{found.path}:{found.line}: {one_line(found.message)}")
+        case = ET.SubElement(suite, "testcase", classname=visible(found.path), name=found.rule)
+        ET.SubElement(case, "failure", message=f"{visible(found.path)}:{found.line}: {one_line(found.message)}")
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
-
-
-def _problems(bundle: Bundle) -> list[str]:
-    return [findings.text(0, bundle.findings)] if bundle.findings else []
-
-
-def _json(body: object) -> str:
-    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
 
 
 LISTS = {"text": list_text, "json": list_json}

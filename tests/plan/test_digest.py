@@ -6,7 +6,7 @@ from dataclasses import replace
 from json import dumps
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmgitops.errors import UnsafeError
@@ -54,12 +54,14 @@ def test_whatever_was_approved_moves_it(other: Plan) -> None:
     assert other.digest != PLAN.digest
 
 
+@settings(deadline=None)
 @given(one=bodies, other=bodies)
 def test_every_payload_has_its_own(one: object, other: object) -> None:
     digests = [Plan((replace(CREATE, payload={"a": payload}),)).digest for payload in (one, other)]
     assert (digests[0] == digests[1]) is (dumps(one, sort_keys=True) == dumps(other, sort_keys=True))
 
 
+@settings(deadline=None)
 @given(st.permutations(["alex", "maria", "zoe", "zora"]))
 def test_the_order_of_files_does_not_move_it(names: list[str]) -> None:
     files = {name: wanted(name=name) for name in names}

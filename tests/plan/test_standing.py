@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmgitops.ledger.interface import Event
@@ -47,6 +47,7 @@ def _drawn(draw: st.DrawFn, word: str) -> str | dict[str, Any]:
     return word
 
 
+@settings(deadline=None)
 @given(histories())
 def test_every_history_folds(history: list[Event]) -> None:
     folded = standing(NAME, history)
@@ -64,12 +65,14 @@ def test_every_history_folds(history: list[Event]) -> None:
     notes.due(folded)
 
 
+@settings(deadline=None)
 @given(histories())
 def test_one_by_one_is_all_at_once(history: list[Event]) -> None:
     steps = list(accumulate(history, after, initial=Standing(NAME)))
     assert all(steps[place] == standing(NAME, history[:place]) for place in range(1, len(steps)))
 
 
+@settings(deadline=None)
 @given(histories())
 def test_what_a_newer_pmgitops_wrote_changes_only_the_count(history: list[Event]) -> None:
     strange = [Event(2 * event.seq, event.at, "praised", {"by": "somebody"}, "") for event in history]
@@ -95,6 +98,7 @@ def observation(number: int, minute: int) -> Observation:
     )
 
 
+@settings(deadline=None)
 @given(
     minutes=st.lists(st.integers(0, 6), min_size=1, max_size=12),
     reads=st.lists(st.tuples(st.integers(0, 12), st.integers(1, 13)), max_size=6),
