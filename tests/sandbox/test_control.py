@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import signal
 import sqlite3
@@ -254,9 +255,9 @@ def test_state_survives_in_a_file(tmp_path, body):
     assert [one["id"] for one in state["requests"]] == ids
     assert len(set(ids)) == 2
     assert len(state["records"]["incident"]) == 3
-    assert sqlite3.connect(tmp_path / "state.db").execute("SELECT value FROM meta WHERE key = 'clock'").fetchone() == (
-        200_000_000,
-    )
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        clock = database.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
+    assert clock == (200_000_000,)
 
 
 def test_a_taken_port_is_told(sandbox):
