@@ -21,7 +21,7 @@ HEAVY |= {"azure", "cel_expr_python", "google", "starlette", "uvicorn"}
 
 @pytest.fixture(autouse=True)
 def _one_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 def verbs(command: click.Command = pmgitops, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -86,7 +86,8 @@ def said(command: str) -> str:
 
 
 def test_a_quotation_is_found() -> None:
-    text = "```console\n$ pmgitops check --help\nUsage\n\nMore\n```\n\n```\n$ pmgitops --help\n```\n```\n$ pmgitops x\n```\n"
+    blocks = ["console\n$ pmgitops check --help\nUsage\n\nMore\n", "\n$ pmgitops --help\n", "\n$ pmgitops x\n"]
+    text = "".join(f"```{block}```\n\nText.\n" for block in blocks)
     assert QUOTED.findall(text) == [("pmgitops check --help", "Usage\n\nMore\n"), ("pmgitops --help", "")]
 
 

@@ -136,16 +136,17 @@ def rewrite(world: World, pattern: str, instead: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "instead"),
+    ("verb", "pattern", "instead"),
     [
-        ("PT1H", "PT8H"),  # a line that was changed
-        (r"[^\n]*\n", ""),  # the first line left out
-        (r"\n([^\n]*)\n$", r"\n\1"),  # the last one cut off
-        (r"^", "not json\n"),
+        ("apply", "PT1H", "PT8H"),
+        ("plan", "PT1H", "PT8H"),
+        ("status", "PT1H", "PT8H"),
+        ("apply", r"[^\n]*\n", ""),
+        ("apply", r"\n([^\n]*)\n$", r"\n\1"),
+        ("apply", r"^", "not json\n"),
     ],
-    ids=["changed", "left out", "cut off", "not JSON"],
+    ids=["changed", "changed, plan", "changed, status", "first line left out", "last line cut off", "not JSON"],
 )
-@VERBS
 def test_a_ledger_whose_chain_is_broken(merged: World, verb: str, pattern: str, instead: str) -> None:
     assert merged.run("apply").code == 0
     rewrite(merged, pattern, instead)
