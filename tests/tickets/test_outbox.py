@@ -100,7 +100,7 @@ def test_exactly_one_note_whatever_a_write_answers(runs, instance, log_in, fault
     if when == "before" and fault["do"] in ("cut", "partial"):
         fault = {"do": "close"}  # there is no answer yet to break
     seen_elsewhere(instance)
-    runs.client = log_in(deadline=0.4)
+    runs.client = log_in(deadline=0.6 if fault["do"] == "delay" else 5.0)
     runs.begin("a", NUMBER, "approved")
     instance.fault(**fault, method="PATCH", when=when, skip=1)
 
@@ -125,10 +125,9 @@ def test_what_may_still_be_under_way_is_waited_for(runs, instance, status, pause
     assert sum(outbox.LATE) > 60
 
 
-def test_a_write_that_arrives_late_is_not_repeated(runs, instance, log_in):
+def test_a_write_that_arrives_late_is_not_repeated(runs, instance):
     """It was still under way when the client had given up, and is there at the third look."""
     seen_elsewhere(instance)
-    runs.client = log_in(deadline=0.3)
     runs.begin("a", NUMBER)
     (note, *_) = due(runs.book()["a"])
     instance.fault(do="close", method="PATCH")
@@ -310,6 +309,18 @@ def test_what_another_runner_moved_is_left_to_it(runs, instance):
     assert outbox.deliver(["a"], late, {"servicenow": runs.client}) == []
 
     assert headlines(instance.notes(NUMBER)) == HEADLINES[:2]
+
+
+def test_what_another_runner_is_about_to_write_is_left_to_it(runs, instance):
+    """It has noted so, and its write is under way: the ticket does not show it yet."""
+    runs.begin("a", NUMBER)
+    late = runs.book()
+    (note, *_) = due(late.standings(["a"])["a"])
+    runs.tell("a", ("note-pending", {"marker": note.marker, "transition": "linked", "ticket": NUMBER}))
+
+    assert outbox.deliver(["a"], late, {"servicenow": runs.client}) == []
+
+    assert instance.log("PATCH") == []
 
 
 def test_a_ticket_that_was_exchanged_gets_the_notes_from_then_on(runs, instance):

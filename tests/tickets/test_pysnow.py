@@ -207,7 +207,7 @@ def test_a_timeout_that_begins_anew_with_every_byte(drip, session, client_of):
     begun = time.monotonic()
     with pytest.raises(TemporaryRemoteError) as error:
         client_of(drip.url, deadline=0.3, attempts=1).find(NUMBER)
-    assert (error.value.code, time.monotonic() - begun < 0.6) == ("timeout.read", True)
+    assert (error.value.code, time.monotonic() - begun < 1.2) == ("timeout.read", True)
 
 
 @pytest.fixture
@@ -374,7 +374,7 @@ def test_a_short_page_is_not_the_last(ours, link, instance):
     for place in range(200):
         ours.add_note(link, f"note {place}")
     entries = instance.control("GET", f"tickets/{NUMBER}")["journal"]
-    instance.settings(hidden=[entry["sys_id"] for entry in entries[1:]])
+    instance.settings(hidden=[entry["sys_id"] for entry in entries[1:]], notesReadable=False)
 
     assert ours.markers(link).markers == {MARKER}
 

@@ -56,14 +56,15 @@ BROKEN = {
 def test_what_the_network_does(serve, client, fault, method):
     script, kind, code = BROKEN[fault]
     server = serve(script)
+    deadline = 0.4 if code == "timeout.read" else 3.0
     begun = time.monotonic()
 
     with pytest.raises(RemoteError) as error:
-        client(deadline=0.4, most=2000, attempts=1).request(method, server.url)
+        client(deadline=deadline, most=2000, attempts=1).request(method, server.url)
 
     assert (type(error.value), error.value.code) == (kind, code)
     assert error.value.commit is (Commit.NO if method == "GET" else Commit.UNKNOWN)
-    assert time.monotonic() - begun < 0.8
+    assert time.monotonic() - begun < 2  # a drip lasts 4 s
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -112,10 +112,10 @@ def test_once_sent_a_write_is_unknown(serve, trusting, tmp_path, script, code):
     begun = time.monotonic()
 
     with pytest.raises(RemoteError) as error:
-        trusting(file, deadline=0.4, attempts=1).request("POST", server.url)
+        trusting(file, deadline=0.6, attempts=1).request("POST", server.url)
 
     assert (error.value.code, error.value.commit) == (code, Commit.UNKNOWN)
-    assert time.monotonic() - begun < 0.8
+    assert time.monotonic() - begun < 2  # a drip lasts 4 s
     assert len(server.requests) == 1
 
 

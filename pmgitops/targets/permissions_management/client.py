@@ -91,11 +91,11 @@ class PermissionsManagementReader:
         raise _unexpected("more pages than can be read")
 
     def _own(self, link: Any) -> str:
-        """A nextLink as it is, but only to where our token belongs."""
+        """A nextLink as it is (blanks are quoted when it is sent), but only to where our token belongs."""
         ours, theirs = urlsplit(self._endpoint), urlsplit(str(link))
         if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
             raise _unexpected("a next page on another host")
-        return str(link).replace(" ", "%20")  # the published examples hold unescaped blanks
+        return str(link)
 
 
 class PermissionsManagementWriter:
