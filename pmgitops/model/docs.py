@@ -11,19 +11,20 @@ import textwrap
 from functools import cache
 from itertools import pairwise
 
-from pydantic import BaseModel
 
-
-def sentences(model: type[BaseModel]) -> dict[str, str]:
+def sentences(model: type) -> dict[str, str]:
     """Field -> the sentence that stands under it, inherited ones too."""
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        found |= _own(base) if base.__module__ != BaseModel.__module__ and issubclass(base, BaseModel) else {}
+        found |= _own(base) if base.__module__ not in _LIBRARIES else {}
     return found
 
 
+_LIBRARIES = ("builtins", "pydantic.main")
+
+
 @cache
-def _own(model: type[BaseModel]) -> dict[str, str]:
+def _own(model: type) -> dict[str, str]:
     try:
         source = textwrap.dedent(inspect.getsource(model))
     except OSError:  # packed without its source: findings say less

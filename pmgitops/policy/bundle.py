@@ -29,6 +29,7 @@ from pmgitops.model.problem import nearest
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.scalars import instant_text
 from pmgitops.model.ticket import TicketRecord
+from pmgitops.policy.declared import plain
 from pmgitops.policy.engine import Absent, Engine, Failed, Fault, Outcome, Situation, Tables
 from pmgitops.policy.facts import (
     AWAITED,
@@ -37,7 +38,6 @@ from pmgitops.policy.facts import (
     ChangeFacts,
     TicketFacts,
     change_facts,
-    plain,
     request_facts,
     ticket_facts,
 )
@@ -46,7 +46,7 @@ from pmgitops.policy.message import Message, clean, faults
 from pmgitops.policy.places import within
 from pmgitops.policy.tables import Names, Windows
 
-__all__ = ["MAX_SIZE", "Bundle", "Rule", "circumstances", "load", "shown", "tables", "told"]
+__all__ = ["MAX_SIZE", "Bundle", "Rule", "circumstances", "known", "load", "shown", "tables", "told"]
 
 DATA_FILE = "data.yaml"
 
@@ -116,12 +116,11 @@ class Bundle:
         if self.kept is not None and situation.judge(self.kept) is True:
             return []
         found = []
+        context = {**known(facts), **self.context}
         for rule in self.policies:
             outcome = rule.judge(situation)
             if outcome is not True:
-                for path, severity, message in told(
-                    rule, outcome, file.document.value, situation, {**facts, **self.context}
-                ):
+                for path, severity, message in told(rule, outcome, file.document.value, situation, context):
                     place = file.document.at(path)
                     found.append(Finding(file.path, *place, rule.policy.id, message, severity))
         return sorted({self._excepted(finding, file.name, now) for finding in found})
@@ -147,14 +146,16 @@ def circumstances(
     ticket: TicketFacts | None,
     catalog: CatalogFacts | None,
 ) -> dict[str, Any]:
-    """Everything that is known, as rules and messages name it; what is not known is left out."""
+    """Everything that is known; what is not known is left out."""
     catalog = catalog or CatalogFacts()
-    known = {"request": request_facts(name, request, now, catalog), "catalog": catalog, "now": now}
+    facts = {"request": request_facts(name, request, now, catalog), "catalog": catalog, "now": now}
     awaited = {"change": change, "ticket": ticket}
-    return {
-        name: plain(value)
-        for name, value in (known | {name: value for name, value in awaited.items() if value is not None}).items()
-    }
+    return facts | {name: value for name, value in awaited.items() if value is not None}
+
+
+def known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as messages name them."""
+    return {name: plain(value) for name, value in facts.items()}
 
 
 def told(

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pmgitops.model.finding import Finding
 from pmgitops.model.problem import Path, problems
 from pmgitops.model.request import KINDS, REQUEST
-from pmgitops.policy.bundle import Bundle, Rule, circumstances, shown, tables, told
+from pmgitops.policy.bundle import Bundle, Rule, circumstances, known, shown, tables, told
 from pmgitops.policy.engine import Failed, Tables
 from pmgitops.policy.examples import CHANGE, NOW, REQUESTS, TICKET, laid_over, without
 from pmgitops.policy.facts import ChangeFacts, TicketFacts
@@ -78,17 +78,17 @@ class _Run:
         return self._result(got, message, tuple(self._objections(got, message)))
 
     def _judged(self) -> tuple[Literal["pass", "fail", "error"], str]:
-        content, known = self._content(), self._case.facts
+        content, given = self._content(), self._case.facts
         request = self._validated(REQUEST, content, ("request",))
-        change = self._facts(CHANGE_FACTS, CHANGE, "change", known.change)
-        ticket = self._facts(TICKET_FACTS, TICKET, "ticket", known.ticket)
-        facts = circumstances("case", request, known.now or NOW, change, ticket, None)
-        context, stand_ins = self._data(known.data)
+        change = self._facts(CHANGE_FACTS, CHANGE, "change", given.change)
+        ticket = self._facts(TICKET_FACTS, TICKET, "ticket", given.ticket)
+        facts = circumstances("case", request, given.now or NOW, change, ticket, None)
+        context, stand_ins = self._data(given.data)
         situation = self._bundle.engine.situation(facts, stand_ins)
         outcome = self._rule.judge(situation)
         if outcome is True:
             return "pass", ""
-        said = told(self._rule, outcome, content, situation, {**facts, **context})
+        said = told(self._rule, outcome, content, situation, {**known(facts), **context})
         message = "; ".join(dict.fromkeys(message for _, _, message in said))
         return ("error" if isinstance(outcome, Failed) else "fail"), message
 

@@ -1,14 +1,15 @@
 """What a policy sees: a request and its circumstances as plain, typed, bounded values. Pure; the clock is always given.
 
-The classes below are declared to the engine as they stand, so a rule that names another field does not load.
-`ticket` and `change` may be unknown when a request is judged; they are then absent, never blank.
+The classes below are declared to the engine as they stand (in camelCase), so a rule that names another field does not
+load. What we make of a request, once for every request, is named tuples; what we are handed (`ticket`, `change`) is
+models. Those two may be unknown when a request is judged; they are then absent, never blank.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -25,20 +26,7 @@ FOREVER = timedelta(days=36_500)
 MONTH = timedelta(days=31)
 
 
-class Fact(BaseModel):
-    """The base of all facts: frozen, closed, camelCase for rules and snake_case for us."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        defer_build=True,
-    )
-
-
-class IdentityFacts(Fact):
+class IdentityFacts(NamedTuple):
     """Who gets the access."""
 
     external_id: str
@@ -51,7 +39,7 @@ class IdentityFacts(Fact):
     """With `source: aws`, the identity's account where it is not the request's own."""
 
 
-class ConditionFacts(Fact):
+class ConditionFacts(NamedTuple):
     """One line of an IAM condition."""
 
     operator: str
@@ -62,7 +50,7 @@ class ConditionFacts(Fact):
     """What it is compared with."""
 
 
-class StatementFacts(Fact):
+class StatementFacts(NamedTuple):
     """One statement of `aws-actions`, as written."""
 
     statement_id: str
@@ -81,7 +69,7 @@ class StatementFacts(Fact):
     """All of them hold."""
 
 
-class ScheduleFacts(Fact):
+class ScheduleFacts(NamedTuple):
     """When, how long and how often."""
 
     start: datetime
@@ -106,7 +94,7 @@ class ScheduleFacts(Fact):
     """The most time that is granted in any 31 days: `duration` times `occurrencesPerMonth`, at most 31 days."""
 
 
-class ClaimFacts(Fact):
+class ClaimFacts(NamedTuple):
     """What the request says of its ticket; nothing here was looked up."""
 
     declared: bool
@@ -121,7 +109,7 @@ class ClaimFacts(Fact):
     """Who approved it, says the request."""
 
 
-class RequestFacts(Fact):
+class RequestFacts(NamedTuple):
     """The request. Lists that its kind does not have are empty, texts too."""
 
     name: str
@@ -164,6 +152,19 @@ class RequestFacts(Fact):
     """What the request says of its ticket."""
 
 
+class Fact(BaseModel):
+    """The base of facts that we are handed: frozen, closed, camelCase for rules and snake_case for us."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=True,
+    )
+
+
 class ChangeFacts(Fact):
     """What merging will do. Absent where a file is judged by itself, outside a pull request."""
 
@@ -194,7 +195,7 @@ class TicketFacts(Fact):
     """Its title."""
 
 
-class CatalogFacts(Fact):
+class CatalogFacts(NamedTuple):
     """The committed snapshot of the authorization systems."""
 
     present: bool = False
@@ -360,8 +361,3 @@ def _after(start: datetime, length: timedelta) -> datetime:
         return start + length
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC)
-
-
-def plain(value: Any) -> Any:
-    """A fact as rules and messages name it: a mapping for a model, anything else as it is."""
-    return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value

@@ -11,10 +11,11 @@ from typing import Any, get_args, get_origin
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel
 
 from pmgitops.model.problem import nearest
 from pmgitops.model.scalars import instant_text
+from pmgitops.policy.declared import fields as declared
+from pmgitops.policy.declared import is_kind
 from pmgitops.policy.engine import Fault
 
 MAX_LENGTH = 500
@@ -129,9 +130,9 @@ def _unknown_fields(
         return [_at(source, fields[0], f"unknown field {fields[0]!r} of {name}{_did_you_mean(fields[0], known)}")]
     kind: Any = variables.get(name)
     for field in fields:
-        if not isinstance(kind, type) or not issubclass(kind, BaseModel):
+        if not is_kind(kind):
             break
-        types = {entry.alias or plain: entry.annotation for plain, entry in kind.model_fields.items()}
+        types = declared(kind)
         if field not in types:
             return [_at(source, field, f"unknown field {field!r} of {name}{_did_you_mean(field, types)}")]
         kind, name = types[field], field

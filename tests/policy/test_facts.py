@@ -9,11 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made import at, judge, load, policy, request
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from pmgitops.model.request import KINDS, REQUEST
+from pmgitops.model.scalars import instant_text
 from pmgitops.model.schedule import Recurrence, Schedule
 from pmgitops.policy import facts
+from pmgitops.policy.declared import fields, is_kind, plain
 from pmgitops.policy.examples import NOW, REQUESTS, laid_over
 from pmgitops.policy.occurrences import days, most_in
 
@@ -74,7 +76,8 @@ def test_conditions_are_seen_line_by_line():
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_engine_sees_what_the_models_say(kind):
     """Every declared text, list and flag of the facts comes out of CEL as it went in."""
-    seen = facts.plain(of(kind))
+    fact = of(kind)
+    seen = plain(fact)
     texts = [f"request.{name} == {value!r}" for name, value in seen.items() if isinstance(value, str)]
     lists = [
         f"request.{name} == {list(value)!r}"
@@ -84,24 +87,41 @@ def test_the_engine_sees_what_the_models_say(kind):
     assert len(texts) == 8
     assert len(lists) == 7
     loaded = load(policy())
-    situation = loaded.engine.situation({"request": seen, "now": NOW})
+    situation = loaded.engine.situation({"request": fact, "now": NOW})
     for expression in [*texts, *lists, f"request.schedule.immediate == {str(seen['schedule']['immediate']).lower()}"]:
+        assert situation.judge(loaded.engine.compile(expression)) is True, expression
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2026-02-03T04:05:06.7Z"])
+@pytest.mark.parametrize("end", ["1970-01-01T00:00:00Z", "2026-02-03T04:05:06.789Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_engine_sees_times_to_the_microsecond(start, end):
+    seen = schedule(startDateTime=start, expiration={"endDateTime": end}) if start < end else None
+    if seen is None:
+        return
+    loaded = load(policy())
+    situation = loaded.engine.situation({"request": of("gcp-roles")._replace(schedule=seen), "now": NOW})
+    seconds, rest = divmod(seen.duration // timedelta(microseconds=1), 1_000_000)
+    for expression in (
+        f"request.schedule.start == timestamp('{start}')",
+        f"request.schedule.end == timestamp('{instant_text(seen.end)}')",
+        f"request.schedule.duration == duration('{seconds}.{rest:06}s')",
+    ):
         assert situation.judge(loaded.engine.compile(expression)) is True, expression
 
 
 def test_no_fact_is_called_like_a_mapping_s_method():
     """A message reaches a fact by its name, and would find the method of the mapping instead."""
 
-    def names(model):
-        for name, field in model.model_fields.items():
-            yield field.alias or name
-            for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
-                if isinstance(kind, type) and issubclass(kind, BaseModel):
-                    yield from names(kind)
+    def names(kind):
+        for name, annotation in fields(kind).items():
+            yield name
+            for inner in (annotation, *getattr(annotation, "__args__", ())):
+                if is_kind(inner):
+                    yield from names(inner)
 
-    for model in facts.VARIABLES.values():
-        if issubclass(model, BaseModel):
-            assert not set(names(model)) & set(dir(dict))
+    for kind in facts.VARIABLES.values():
+        if is_kind(kind):
+            assert not set(names(kind)) & set(dir(dict))
 
 
 # --- one occurrence ---------------------------------------------------------------------------------------------------
@@ -144,8 +164,8 @@ def test_no_schedule_is_too_long_for_the_engine(expiration, start):
     info = {"startDateTime": start, "expiration": expiration}
     content = laid_over(REQUESTS["gcp-roles"], {})
     file = REQUEST.validate_python({**content, "scheduleInfo": info})
-    seen = facts.plain(facts.request_facts("a", file, NOW))
-    assert seen["schedule"]["duration"] <= facts.FOREVER
+    seen = facts.request_facts("a", file, NOW)
+    assert seen.schedule.duration <= facts.FOREVER
     loaded = load(policy())
     situation = loaded.engine.situation({"request": seen, "now": NOW})
     for expression in ("request.schedule.duration >= duration('8h')", "request.schedule.until >= request.schedule.end"):

@@ -9,11 +9,11 @@ import orjson
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
 
 from pmgitops import load as requests
 from pmgitops.model.docs import sentences
 from pmgitops.policy import bundle, cases, facts
+from pmgitops.policy.declared import fields, is_kind
 from pmgitops.policy.facts import TicketFacts
 from pmgitops.policy.form import policy_schema
 
@@ -157,23 +157,19 @@ def test_the_docs_name_every_rule_and_no_other():
     assert rows("The starter set") == {rule.policy.id: rule.policy.severity for rule in starter().policies}
 
 
-def described(name, model):
-    below = sentences(model)
-    for field, info in model.model_fields.items():
-        path = f"{name}.{info.alias or field}"
-        item = next(
-            (kind for kind in getattr(info.annotation, "__args__", ()) if isinstance(kind, type)), info.annotation
-        )
-        if isinstance(item, type) and issubclass(item, BaseModel):
-            yield from described(path if item is info.annotation else f"{path}[]", item)
+def described(name, kind):
+    below = sentences(kind).values()
+    for (field, annotation), sentence in zip(fields(kind).items(), below, strict=True):
+        path = f"{name}.{field}"
+        item = next((inner for inner in getattr(annotation, "__args__", ()) if is_kind(inner)), annotation)
+        if is_kind(item):
+            yield from described(path if item is annotation else f"{path}[]", item)
         else:
-            yield path, below[field].replace("\n", " ")
+            yield path, sentence.replace("\n", " ")
 
 
 def test_the_docs_name_every_fact_with_its_description():
-    declared = dict(
-        pair for name, kind in facts.VARIABLES.items() if issubclass(kind, BaseModel) for pair in described(name, kind)
-    )
+    declared = dict(pair for name, kind in facts.VARIABLES.items() if is_kind(kind) for pair in described(name, kind))
     assert rows("The facts") == declared
 
 
