@@ -360,6 +360,7 @@ MARKER = "pmgitops/1 " + "0123456789abcdef" * 2
 
 def test_markers_are_found_among_many_notes(ours, link, instance):
     ours.add_note(link, f"the oldest\n{MARKER}")
+    instance.control("POST", "advance", {"seconds": 60})
     for place in range(201):
         ours.add_note(link, f"note {place}")
     reads = len(instance.log("GET"))
@@ -371,6 +372,7 @@ def test_markers_are_found_among_many_notes(ours, link, instance):
 def test_a_short_page_is_not_the_last(ours, link, instance):
     """Row ACLs take rows out after the page was cut."""
     ours.add_note(link, f"the oldest\n{MARKER}")
+    instance.control("POST", "advance", {"seconds": 60})
     for place in range(200):
         ours.add_note(link, f"note {place}")
     entries = instance.control("GET", f"tickets/{NUMBER}")["journal"]
