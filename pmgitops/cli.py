@@ -135,7 +135,7 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
     space = wiring.workspace(root, merged=base is None and not offline, at=base)
     if not offline:
         space.ledger.refresh()
-    sight = space.sight(tickets=not offline)
+    sight = space.sight({} if offline else wiring.ticket_systems(space.config))
     before = space.repository.commit(base) if base else None
     after = space.repository.commit(head or "HEAD") if base or head else space.head
     shown = flow.plan(sight, before, after).plan
@@ -156,9 +156,10 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
 
     space = wiring.workspace(wiring.root_of(folder), merged=True)
     space.ledger.refresh()
-    sight = space.sight(tickets=True)
+    tickets = wiring.ticket_systems(space.config)  # one login serves the gate and the notes
+    sight = space.sight(tickets)
     with _progress() as progress, _interruptible() as stopping:
-        hand = wiring.hand(space, sight, progress=progress, stopping=stopping)
+        hand = wiring.hand(space, sight, tickets, progress=progress, stopping=stopping)
         applied = flow.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
     click.echo(outcomes.applied_json(applied) if form == "json" else outcomes.applied_text(applied))
     _leave(_applied(applied))
@@ -196,7 +197,7 @@ def policy_list(folder: Path, form: str) -> None:
     from pmgitops import wiring
     from pmgitops.report import rules
 
-    found = wiring.desk_of_folder(wiring.root_of(folder)).policies
+    found = wiring.desk_of_folder(wiring.root_of(folder), proofread=True).policies
     click.echo(rules.LISTS[form](found))
     _leave(_blocked(found.findings))
 
@@ -210,7 +211,7 @@ def policy_test(folder: Path, form: str) -> None:
     from pmgitops.policy import cases
     from pmgitops.report import rules
 
-    found = wiring.desk_of_folder(wiring.root_of(folder)).policies
+    found = wiring.desk_of_folder(wiring.root_of(folder), proofread=True).policies
     results = cases.run(found)
     click.echo(rules.TESTS[form](found, results))
     _leave(1 if any(not result.passed for result in results) else _blocked(found.findings))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pmgitops.document import MAX_SIZE
 from pmgitops.load import RequestFile, load, passed_over, unique
@@ -17,13 +17,14 @@ from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.ticket import TicketRecord
-from pmgitops.plan import Rendered
 from pmgitops.policy.bundle import Bundle
 from pmgitops.settings import CONFIG, Config, TargetName
 from pmgitops.source import Blob, Repository
 from pmgitops.source import Change as FileChange
-from pmgitops.targets import TARGETS
 from pmgitops.tickets import gate
+
+if TYPE_CHECKING:
+    from pmgitops.plan import Rendered
 
 CHUNK = 250
 """Files that a worker process is handed at once."""
@@ -67,6 +68,8 @@ class Desk:
 
     def render(self, request: AnyRequest) -> Rendered | str:
         """The body for the target that the configuration routes a request to, or why there is none."""
+        from pmgitops.targets import TARGETS  # noqa: PLC0415  # judging alone needs none
+
         name = self.config.target_of(request.kind)
         if name is None:
             return f"no route in {CONFIG} takes {request.kind}"
@@ -78,6 +81,8 @@ class Desk:
 
 def retired(config: Config, target: TargetName) -> str:
     """Why a target delivers nothing where it stands (the public endpoint of a retired service); empty where it does."""
+    from pmgitops.targets import TARGETS  # noqa: PLC0415  # as above
+
     configured = config.targets.get(target)
     at_home = configured is None or (configured.endpoint is None and not configured.allow_retired)
     return TARGETS[target].retired if at_home else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,11 +55,11 @@ def root_of(folder: Path) -> Path:
 # What requests are judged by
 
 
-def desk_of_folder(root: Path) -> Desk:
+def desk_of_folder(root: Path, *, proofread: bool = False) -> Desk:
     """Configuration and policies as they stand on disk: for the author of a change, on their own machine."""
     tree = WorkTree(root)
     rules = [(blob.path, data or b"") for blob, data in tree.contents(tree.blobs(POLICIES), MAX_SIZE)]
-    return Desk(parse(tree.content(CONFIG)), bundle.load(rules), clock())
+    return Desk(parse(tree.content(CONFIG)), bundle.load(rules, proofread=proofread), clock())
 
 
 def desk_of_commit(repository: Repository, commit: str) -> Desk:
@@ -86,13 +86,13 @@ class Workspace:
     ledger: GitLedger
     head: str
 
-    def sight(self, *, tickets: bool) -> Sight:
-        """What deciding may look at; reading tickets needs credentials, which a pull request has none of."""
+    def sight(self, tickets: Mapping[str, ServiceNow]) -> Sight:
+        """What deciding may look at. A pull request has no credentials for `tickets`, and reads none."""
         from pmgitops.flows.plan import Sight  # noqa: PLC0415  # `check` is quicker without a ledger
         from pmgitops.ledger.book import Book  # noqa: PLC0415
 
         desk = desk_of_commit(self.repository, self.head)
-        return Sight(self.repository, Book(self.ledger, clock), desk, ticket_systems(desk.config) if tickets else {})
+        return Sight(self.repository, Book(self.ledger, clock), desk, tickets)
 
 
 def workspace(root: Path, *, merged: bool, at: str | None = None) -> Workspace:
@@ -126,7 +126,12 @@ def ledger(repository: Repository, config: Config) -> GitLedger:
 
 
 def hand(
-    space: Workspace, sight: Sight, *, progress: Callable[[str, int, int], None], stopping: Callable[[], bool]
+    space: Workspace,
+    sight: Sight,
+    tickets: Mapping[str, ServiceNow],
+    *,
+    progress: Callable[[str, int, int], None],
+    stopping: Callable[[], bool],
 ) -> Hand:
     """The writing halves. A target that is retired where it stands gets none, whatever a plan says."""
     from pmgitops.flows.apply import Hand  # noqa: PLC0415
@@ -152,7 +157,7 @@ def hand(
         progress=progress,
         stopping=stopping,
     )
-    return Hand(reconciler, ticket_systems(space.config))
+    return Hand(reconciler, tickets)
 
 
 def _graph(secrets: Secrets) -> Transport:

@@ -42,7 +42,7 @@ from pmgitops.policy.facts import (
     ticket_facts,
 )
 from pmgitops.policy.form import DATA, POLICY, Data, Policy
-from pmgitops.policy.message import Message, clean, faults
+from pmgitops.policy.message import Message, clean
 from pmgitops.policy.places import within
 from pmgitops.policy.tables import Names, Windows
 
@@ -224,8 +224,12 @@ def _children(value: Any, head: str) -> Iterable[tuple[str | int, Any]]:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def load(files: Iterable[tuple[str, bytes]]) -> Bundle:
-    """The bundle in these files (path, content) of `policies/`, with everything that is wrong with them."""
+def load(files: Iterable[tuple[str, bytes]], *, proofread: bool = False) -> Bundle:
+    """The bundle in these files (path, content) of `policies/`, with everything that is wrong with them.
+
+    `proofread`: messages too, for whoever writes policies. Judging does without: a message decides nothing, and one
+    that cannot be written says so in its finding.
+    """
     content = {path: data for path, data in sorted(files) if not passed_over(path)}
     findings = [
         Finding(path, 1, 1, "policy-file", "is not read; a policy's name ends in .yaml")
@@ -239,7 +243,7 @@ def load(files: Iterable[tuple[str, bytes]]) -> Bundle:
     lists = shown(data)
     policies: list[Rule] = []
     for path, text in written.items():
-        rule, mistakes = _Loading(path, text, engine, tuple(lists)).rule()
+        rule, mistakes = _Loading(path, text, engine, tuple(lists) if proofread else None).rule()
         findings += mistakes
         if rule is not None:
             policies.append(rule)
@@ -302,11 +306,12 @@ def _exceptions_of_nothing(path: str, document: Document, data: Data, known: set
 class _Loading:
     """One policy file on its way to a rule."""
 
-    def __init__(self, path: str, text: bytes, engine: Engine, lists: tuple[str, ...]) -> None:
+    def __init__(self, path: str, text: bytes, engine: Engine, lists: tuple[str, ...] | None) -> None:
         self._path = path
         self._text = text
         self._engine = engine
-        self._names_besides_facts = {"data": lists, "it": None}
+        self._lists = lists
+        """The names below `data`, for proofreading; without them, messages are taken as they are."""
         self._findings: list[Finding] = []
 
     def rule(self) -> tuple[Rule | None, list[Finding]]:
@@ -322,7 +327,8 @@ class _Loading:
         applies = self._compiled(document, "applies", policy.applies)
         require = self._compiled(document, "require", policy.require)
         where = self._compiled(document, "where", policy.where)
-        self._faulty(document, "message", policy.message, faults(policy.message, VARIABLES, self._names_besides_facts))
+        if self._lists is not None:
+            self._proofread(document, policy.message, self._lists)
         if self._findings:
             return None, self._findings
         return Rule(policy, self._path, document, applies, require, where, Message(policy.message)), []
@@ -334,6 +340,11 @@ class _Loading:
         if isinstance(compiled, list):
             self._faulty(document, name, source, compiled)
         return compiled
+
+    def _proofread(self, document: Document, message: str, lists: tuple[str, ...]) -> None:
+        from pmgitops.policy import wording  # noqa: PLC0415  # see there
+
+        self._faulty(document, "message", message, wording.faults(message, VARIABLES, {"data": lists, "it": None}))
 
     def _faulty(self, document: Document, name: str, source: str, found: Iterable[Fault]) -> None:
         text = self._text.removeprefix(b"\xef\xbb\xbf").decode()

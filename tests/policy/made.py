@@ -39,7 +39,8 @@ def policy(require="request.name != ''", message="is not so", **more):
 def load(*policies, data=DATA):
     files = [(f"policies/{place or ''}rule{place or ''}.yaml", text) for place, text in enumerate(policies)]
     files = [(PATH, policies[0])] if len(policies) == 1 else files
-    return bundle.load([(path, text.encode()) for path, text in [*files, ("policies/data.yaml", data)]])
+    files = [(path, text.encode()) for path, text in [*files, ("policies/data.yaml", data)]]
+    return bundle.load(files, proofread=True)
 
 
 def faults(*policies, data=DATA):

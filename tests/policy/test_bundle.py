@@ -11,7 +11,7 @@ from pmgitops.policy.engine import Absent, Failed
 from pmgitops.policy.examples import NOW
 from pmgitops.policy.facts import VARIABLES
 from pmgitops.policy.message import Message
-from pmgitops.policy.message import faults as message_faults
+from pmgitops.policy.wording import faults as message_faults
 
 GOOD = policy()
 ENGINE = load(GOOD).engine

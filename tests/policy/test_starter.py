@@ -27,7 +27,8 @@ TODAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @cache
 def starter():
-    return bundle.load([(path.relative_to(ROOT).as_posix(), path.read_bytes()) for path in FILES])
+    files = [(path.relative_to(ROOT).as_posix(), path.read_bytes()) for path in FILES]
+    return bundle.load(files, proofread=True)
 
 
 @cache
@@ -180,7 +181,8 @@ def test_every_example_in_the_docs_is_a_policy():
     for text in examples:
         name = re.search(r"^id: (\S+)", text, re.MULTILINE)[1]
         loaded = bundle.load(
-            [(f"policies/{name}.yaml", text.encode()), (data[0], data[1].partition(b"\nexceptions:")[0])]
+            [(f"policies/{name}.yaml", text.encode()), (data[0], data[1].partition(b"\nexceptions:")[0])],
+            proofread=True,
         )
         assert loaded.findings == ()
         assert all(result.passed for result in cases.run(loaded))
