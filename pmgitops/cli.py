@@ -91,7 +91,9 @@ def _check(folder: Path, paths: tuple[str, ...], base: str | None, head: str | N
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.pass_obj
 def render(folder: Path, paths: tuple[str, ...]) -> None:
-    """Print the body that the target would be sent, as JSON; no network, no configuration needed.
+    """Print the body that the target would be sent, as JSON.
+
+    No network and no configuration are needed.
 
     One file: the body itself. Several, or a folder: one {"name", "target", "payload"} a line.
     """
@@ -149,7 +151,7 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
 @formats("text", "json")
 @click.pass_obj
 def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -> None:
-    """Bring the targets to what the branch wants, once, and tell the tickets."""
+    """Bring the targets to what the branch wants; tell the tickets."""
     from pmgitops import wiring
     from pmgitops.flows import apply as flow
     from pmgitops.report import outcomes
@@ -221,7 +223,10 @@ def policy_test(folder: Path, form: str) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this SQLite file.")
 def sandbox(port: int, state: Path | None) -> None:
-    """Serve stand-ins for Microsoft Graph and ServiceNow on loopback, with a page to look at."""
+    """Serve stand-ins for Microsoft Graph and ServiceNow on loopback.
+
+    There is a page to look at, on which requests are approved and rejected.
+    """
     with _extra("sandbox"):
         from pmgitops.sandbox import serve
     serve(
@@ -232,7 +237,7 @@ def sandbox(port: int, state: Path | None) -> None:
 @pmgitops.command()
 @click.option("--keep", is_flag=True, help="Keep the throwaway folder, and say where it is.")
 def demo(keep: bool) -> None:
-    """Tell the whole story once, on the sandbox, in a throwaway repository."""
+    """Walk the whole road once, in a throwaway repository."""
     with _extra("sandbox"):
         from pmgitops import demo as story
     story.tell(keep=keep)

@@ -211,7 +211,7 @@ class Transport(requests.Session):
             if time.monotonic() > until:
                 raise TemporaryRemoteError(f"{place} did not finish in time", code="timeout.read")
         response._content = bytes(body)  # noqa: SLF001  # where requests itself keeps a body that has been read
-        response._content_consumed = True  # noqa: SLF001
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 # The deadline, below everything that would otherwise wait for every single byte anew
