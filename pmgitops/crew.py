@@ -36,39 +36,49 @@ def in_parallel(
     done: dict[int, Done] = {}
     raised: list[Exception] = []
     changed = Condition()
+    working = min(hands, len(items))
 
     def work() -> None:
-        while not stopping():
+        nonlocal working
+        try:
+            while not stopping():
+                with changed:
+                    if not waiting:
+                        return
+                    place, item = waiting.popleft()
+                try:
+                    outcome = act(item)
+                except Exception as error:  # noqa: BLE001  # raised again by whoever waits
+                    raised.append(error)
+                    continue
+                with changed:
+                    done[place] = outcome
+        finally:
             with changed:
-                if not waiting:
-                    return
-                place, item = waiting.popleft()
-            try:
-                outcome = act(item)
-            except Exception as error:  # noqa: BLE001  # raised again by whoever waits
-                raised.append(error)
-                continue
-            with changed:
-                done[place] = outcome
+                working -= 1
                 changed.notify()
 
-    crew = [Thread(target=work, daemon=True, name=f"pmgitops-{number}") for number in range(min(hands, len(items)))]
-    for thread in crew:
-        thread.start()
-    _await(crew, changed, stopping, grace)
-    if raised:
-        raise raised[0]
+    for number in range(working):
+        Thread(target=work, daemon=True, name=f"pmgitops-{number}").start()
+    until: float | None = None
     with changed:
+        while not changed.wait_for(lambda: not working, timeout=0.05):
+            if until is None and stopping():
+                until = time.monotonic() + grace
+            if until is not None and time.monotonic() > until:
+                break
+        if raised:
+            raise raised[0]
         return [done.get(place) for place in range(len(items))]
 
 
-def _await(crew: Sequence[Thread], changed: Condition, stopping: Callable[[], bool], grace: float) -> None:
-    """Until every thread has ended; once told to stop, no longer than `grace`."""
-    until: float | None = None
-    while any(thread.is_alive() for thread in crew):
-        if until is None and stopping():
-            until = time.monotonic() + grace
-        if until is not None and time.monotonic() > until:
-            return
-        with changed:
-            changed.wait(0.05)
+class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
+    """The run was told to end before this was done."""
+
+
+def unless_stopped(act: Callable[[], Done], *, stopping: Callable[[], bool], grace: float = 0.0) -> Done:
+    """What `act` returns; Stopped where the run was told to end and `act` has not ended within `grace`."""
+    outcome = in_parallel(lambda _: (act(),), [None], hands=1, stopping=stopping, grace=grace)[0]
+    if outcome is None:
+        raise Stopped
+    return outcome[0]

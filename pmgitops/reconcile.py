@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import rfc8785
 
-from pmgitops.crew import in_parallel
+from pmgitops.crew import Stopped, in_parallel, unless_stopped
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.ledger.book import Book, Clock
 from pmgitops.ledger.standing import UNSURE, Standing, instant
@@ -36,6 +37,7 @@ OVERLAP = timedelta(minutes=5)
 """How far before the watermark the changes are read again, for clocks that disagree."""
 LONGEST_PAUSE = timedelta(days=1)
 
+Read = TypeVar("Read")
 Outcome = Receipt | RemoteError | Literal["canceled", "withdrawn", "late", "under-way"]
 """What sending came to: the target has it, said no, took the cancellation; or nothing was sent; or nobody knows yet."""
 
@@ -88,14 +90,27 @@ class Reconciler:
         for stands in unsure:
             self.book.write(stands.name, "claimed", owner=self.owner, until=self._until())
         lost = self.book.push()
-        for target, group in _by_target(stands for stands in unsure if stands.name not in lost):
-            self._read_back(target, group)
+        ours = [stands for stands in unsure if stands.name not in lost]
+        try:
+            for target, group in _by_target(ours):
+                self._read_back(target, group)
+        except Stopped:
+            for stands in ours:  # the next run need not wait for this one's claim
+                self.book.write(stands.name, "claimed", owner=self.owner, until=instant_text(self.clock()))
+            self.book.push()
+            raise
         self.book.push()
 
     def _read_back(self, target: str, group: Sequence[Standing]) -> None:
+        wanted = frozenset(stands.correlation for stands in group)
         try:
-            found = self._reader(target).find(frozenset(stands.correlation for stands in group))
+            found = self._read(partial(self._reader(target).find, wanted))
         except RemoteError as error:
+            if error.code == "doubled" and len(group) > 1:  # somebody else's misfortune is not to hold up the rest
+                half = len(group) // 2
+                self._read_back(target, group[:half])
+                self._read_back(target, group[half:])
+                return
             for stands in group:
                 self.book.write(stands.name, "unknown", why=f"cannot be read back: {error}")
             return
@@ -109,10 +124,11 @@ class Reconciler:
 
     # Following
 
-    def observe(self, names: Iterable[str]) -> list[Result]:
+    def observe(self, names: Iterable[str], known: datetime) -> list[Result]:
         """Record what the targets report of these requests since the last run, and tell what has moved.
 
-        A target that does not answer fails its own requests and no others.
+        A target that does not answer fails its own requests and no others. `known` is when the run learned which
+        requests are open: the watermark stays behind it, since of a request that opened later nothing is recorded here.
         """
         results: list[Result] = []
         marks: dict[str, str] = self.book.run().get("watermarks", {})
@@ -120,13 +136,15 @@ class Reconciler:
         moved: list[Standing] = []
         for target, group in _by_target(followed):
             try:
-                seen = self._reader(target).changes(_since(marks.get(target), group))
+                since = _since(marks.get(target), group)
+                seen = self._read(partial(self._reader(target).changes, since))
             except RemoteError as error:
                 results += [_follow(stands, "failed", _told(error)) for stands in group]
                 continue
             moved += self._record(group, seen)
-            if seen and (latest := instant_text(seen[-1].at)) != marks.get(target):
-                marks = {**marks, target: latest}
+            mark = min(seen[-1].at, known) if seen else None
+            if mark and (target not in marks or mark > instant(marks[target])):
+                marks = {**marks, target: instant_text(mark)}
                 self.book.write_run("followed", watermarks=marks)
         self.book.push()
         for before in moved:
@@ -153,6 +171,10 @@ class Reconciler:
                     modified=instant_text(observation.at),
                 )
         return list(moved.values())
+
+    def _read(self, act: Callable[[], Read]) -> Read:
+        """What a read brings. Stopped at once where the run is told to end: nothing is lost with it."""
+        return unless_stopped(act, stopping=self.stopping)
 
     def _reader(self, target: str) -> Reader:
         """The target's reading half; a request may stand at a target that the configuration does not list any more."""
@@ -210,12 +232,21 @@ class Reconciler:
         self.book.push()
         return results
 
+    def unsettled(self, changes: Iterable[Change]) -> list[Result]:
+        """Those among the requests that need nothing of which nobody knows yet whether they were sent."""
+        results: list[Result] = []
+        for change in changes:
+            stands = self.book[change.name]
+            if change.action == "none" and stands and stands.state in UNSURE:
+                self._may_begin(change, results)
+        return results
+
     def _may_begin(self, change: Change, results: list[Result]) -> bool:
         stands, now = self.book[change.name], self.clock()
-        if stands and stands.owner and stands.owner != self.owner and instant(stands.until) > now:
+        if stands and stands.state != "unknown" and self._is_anothers(stands, now):
             results.append(_elsewhere(change))
             return False
-        if stands and stands.again and instant(stands.again) > now:
+        if stands and stands.again and instant(stands.again) > now and _waits(change, stands):
             why = f"{stands.why}; tried again after {stands.again}"
             results.append(Result(change.name, change.action, stands.state, "failed", stands.remote_id, why))
             return False
@@ -223,7 +254,11 @@ class Reconciler:
             why = stands.why or "its send is read back once its lease has run out"
             results.append(Result(change.name, change.action, stands.state, "failed", "", why))
             return False
-        return not (change.action == "replace" and stands and stands.canceling == "sent")
+        # What was being ended because its file was gone, and has come back, is first noted as being replaced.
+        return not (change.action == "replace" and stands and stands.canceling == "sent" and not stands.removed)
+
+    def _is_anothers(self, stands: Standing, now: datetime) -> bool:
+        return bool(stands.owner) and stands.owner != self.owner and instant(stands.until) > now
 
     def _intend(
         self, change: Change, files: Mapping[str, RequestFile], tickets: Mapping[str, TicketLink], commit: str
@@ -242,6 +277,9 @@ class Reconciler:
     def _intend_to_submit(self, change: Change, wanted: RequestFile, ticket: TicketLink | None, commit: str) -> None:
         assert change.payload is not None, "a create is rendered when it is planned"
         correlation = f"pmgitops:{change.name}@{change.revision[:12]}"
+        stands = self.book[change.name]
+        if stands and (before := stands.taken(change.revision)):
+            correlation += f".{before + 1}"  # the former content is back: what it left at the target is not this
         payload = TARGETS[change.target].correlated(change.payload, correlation)
         self.book.write(
             change.name,
@@ -351,6 +389,11 @@ def _since(mark: str | None, group: Sequence[Standing]) -> datetime | None:
         return None
     unseen = [instant(stands.since) for stands in group if stands.observed is None]
     return min([instant(mark), *unseen]) - OVERLAP
+
+
+def _waits(change: Change, stands: Standing) -> bool:
+    """Whether a pause after a failure holds for this change: not for another content, nor where nothing is sent."""
+    return change.revision == stands.revision if change.action == "create" else stands.holds
 
 
 def _elsewhere(change: Change) -> Result:

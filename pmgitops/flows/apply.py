@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
+from pmgitops.crew import Stopped, unless_stopped
 from pmgitops.errors import UnsafeError
 from pmgitops.flows import REQUESTS
 from pmgitops.flows.plan import Decision, Judgement, Sight, decide, desired
@@ -17,6 +19,9 @@ from pmgitops.reconcile import Reconciler, Result
 from pmgitops.source import Repository
 from pmgitops.tickets import outbox
 from pmgitops.tickets.interface import TicketWriter
+
+LATEST = 9.0
+"""Seconds after which a run that was told to end is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +60,87 @@ class Hand:
 def apply(
     sight: Sight, hand: Hand, head: str, *, digest: str | None = None, allow: frozenset[str] = frozenset()
 ) -> Applied:
-    """Bring the targets to what git wants at `head`, once, and tell the tickets."""
-    book, reconciler = sight.book, hand.reconciler
-    applied = book.run().get("commit")
-    names = book.load_open()
-    if applied == head and not names:
-        return Applied(head, Plan(()).digest, ())
-    _refuse_a_rewritten_branch(sight.repository, applied, head, allow)
-    _refuse_an_emptied_tree(sight, head, names, allow)
+    """Bring the targets to what git wants at `head`, once, and tell the tickets.
 
-    reconciler.take_over(names)
-    followed = reconciler.observe(names)
-    decision = decide(sight, *desired(sight, _present(sight.repository, applied), head, names))
-    if "mass-cancel" not in allow:
-        decision.plan.refuse_if_it_ends_too_much(sight.desk.config.limits.max_cancellations)
-    decision.plan.refuse_if_other(digest)
-    results = [*followed, *_carry_out(hand.reconciler, decision, head)]
-
-    results += _succeed(sight, hand, decision, head)
-    if reconciler.stopping():
-        return Applied(head, decision.plan.digest, tuple(results), decision.plan.findings, interrupted=True)
-    undelivered = outbox.deliver(book.load_open(), book, hand.tickets)
-    if applied != head:
-        book.write_run("applied", commit=head)
-        book.push()
-    return Applied(head, decision.plan.digest, tuple(results), decision.plan.findings, tuple(undelivered))
-
-
-def _succeed(sight: Sight, hand: Hand, decision: Decision, head: str) -> list[Result]:
-    """Send the successors of requests that were ended to be replaced: as soon as the end is seen, which is often at
-    once.
+    A run that is told to end finishes what it has begun; what still does not end by `LATEST` is left behind as if the
+    run had been killed, which is safe at any moment.
     """
-    replaced = [name for name, stands in sight.book.standings(decision.files).items() if stands.replaced]
-    followed = hand.reconciler.observe(replaced)
-    ended = {name: decision.files[name] for name, stands in sight.book.standings(replaced).items() if stands.ended}
-    return [*followed, *_carry_out(hand.reconciler, decide(sight, ended), head)]
+    stopping = hand.reconciler.stopping
+    run = _Run(sight, hand, head)
+    try:
+        unless_stopped(lambda: run.carry_out(digest, allow), stopping=stopping, grace=LATEST)
+    except Stopped:
+        return replace(run.applied(), interrupted=True)
+    return run.applied()
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run, and what it has come to so far."""
+
+    sight: Sight
+    hand: Hand
+    head: str
+    plan: Plan = field(default_factory=lambda: Plan(()))
+    results: list[Result] = field(default_factory=list)
+    undelivered: list[outbox.Undelivered] = field(default_factory=list)
+
+    def applied(self) -> Applied:
+        return Applied(self.head, self.plan.digest, tuple(self.results), self.plan.findings, tuple(self.undelivered))
+
+    def carry_out(self, digest: str | None, allow: frozenset[str]) -> None:
+        """Everything, in order. Raises Stopped between two things, or in the middle of one that only reads."""
+        sight, reconciler, head = self.sight, self.hand.reconciler, self.head
+        known = reconciler.clock()
+        applied, names = sight.book.run().get("commit"), sight.book.load_open()
+        if applied == head and not names:
+            return
+        _refuse_a_rewritten_branch(sight.repository, applied, head, allow)
+        _refuse_an_emptied_tree(sight, head, names, allow)
+
+        reconciler.take_over(names)
+        self.results += reconciler.observe(names, known)
+        decision = self._decided(
+            lambda: decide(sight, *desired(sight, _present(sight.repository, applied), head, names))
+        )
+        self.plan = decision.plan
+        if "mass-cancel" not in allow:
+            decision.plan.refuse_if_it_ends_too_much(sight.desk.config.limits.max_cancellations)
+        decision.plan.refuse_if_other(digest)
+        self._carry_out(decision)
+        self._succeed(decision, known)
+        self.undelivered += outbox.deliver(
+            sight.book.load_open(),
+            sight.book,
+            self.hand.tickets,
+            turn=outbox.Turn(reconciler.owner, reconciler.lease, reconciler.clock, reconciler.stopping),
+        )
+        self._unless_stopping()
+        if applied != head:
+            sight.book.write_run("applied", commit=head)
+            sight.book.push()
+
+    def _succeed(self, decision: Decision, known: datetime) -> None:
+        """Send the successors of requests that were ended to be replaced: as soon as the end is seen, which is often at
+        once.
+        """
+        sight = self.sight
+        replaced = [name for name, stands in sight.book.standings(decision.files).items() if stands.replaced]
+        self.results += self.hand.reconciler.observe(replaced, known)
+        ended = {name: decision.files[name] for name, stands in sight.book.standings(replaced).items() if stands.ended}
+        self._carry_out(self._decided(lambda: decide(sight, ended)))
+
+    def _carry_out(self, decision: Decision) -> None:
+        self.results += _carry_out(self.hand.reconciler, decision, self.head)
+        self._unless_stopping()
+
+    def _decided(self, deciding: Callable[[], Decision]) -> Decision:
+        """Tickets are read, which may take long, and can be left at any moment."""
+        return unless_stopped(deciding, stopping=self.hand.reconciler.stopping)
+
+    def _unless_stopping(self) -> None:
+        if self.hand.reconciler.stopping():
+            raise Stopped
 
 
 def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Result]:
@@ -102,8 +153,9 @@ def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Re
     ]
     passing = [one for one in decision.judgements if one.passes and one.change.action != "none"]
     links = {one.change.name: one.verdict.record.link(one.verdict.system) for one in passing if one.verdict.record}
+    unsettled = reconciler.unsettled(decision.plan.changes)
     carried = reconciler.carry_out([one.change for one in passing], decision.files, links, head)
-    return [*carried, *withheld, *held]
+    return [*carried, *withheld, *held, *unsettled]
 
 
 def _held(reconciler: Reconciler, held: Held, head: str) -> Result:

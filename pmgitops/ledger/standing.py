@@ -15,7 +15,9 @@ Events of a request, in the order in which they may come:
 | `cancel-sent` | | the target took the cancellation |
 | `cancel-failed` | why, again | it did not, or may not have; asked again after `again` |
 | `observed` | id, state, detail, transitions, modified | what the target reported |
-| `note-pending`, `note-delivered`, `note-unknown` | marker, transition, ... | the ticket's outbox |
+| `note-pending` | marker, transition, owner?, until? | the ticket is about to be told, by its owner alone until then |
+| `note-released` | marker | it was not told after all |
+| `note-delivered`, `note-unknown` | marker, transition | it was told; nobody can say |
 """
 
 from __future__ import annotations
@@ -96,6 +98,9 @@ class Standing:
     ticket: TicketLink | None = None
     transitions: tuple[Transition, ...] = ()
     notes: Mapping[str, NoteStatus] = field(default_factory=dict)
+    teller: str = ""
+    telling_until: str = ""
+    """Until then (UTC) only `teller` writes notes for this request."""
     since: str = ""
     """When the revision was intended (UTC)."""
     observed: datetime | None = None
@@ -112,7 +117,7 @@ class Standing:
 
     @property
     def unsent(self) -> bool:
-        """Whether for certain nothing of the request is at the target. One that failed there (granting, revoking) is."""
+        """Whether certainly nothing of the request is at the target. One that failed there (granting, revoking) is."""
         return self.state in {"refused", "deferred"} or (self.state == "failed" and not self.remote_id)
 
     @property
@@ -131,6 +136,11 @@ class Standing:
     def open(self) -> bool:
         """Whether a run has to look at this request even though its file did not change."""
         return not self.withdrawn and (not self.ended or self.replaced or self.notes_due)
+
+    def taken(self, revision: str) -> int:
+        """How many requests of this revision the target has taken so far; a file's former content may come back."""
+        told = {told.remote_id for told in self.transitions if (told.name, told.revision) == ("submitted", revision)}
+        return len(told)
 
     def seen(self, modified: datetime, change_id: str) -> bool:
         """Whether a change at the target is in the ledger already (reading overlaps, so most are)."""
@@ -264,7 +274,17 @@ def _observed(before: Standing, event: Event) -> Standing:
 
 
 def _note(before: Standing, event: Event) -> Standing:
-    return replace(before, notes={**before.notes, event.data["marker"]: _NOTES[event.event]})
+    return replace(
+        before,
+        notes={**before.notes, event.data["marker"]: _NOTES[event.event]},
+        teller=event.data.get("owner", ""),
+        telling_until=event.data.get("until", ""),
+    )
+
+
+def _note_released(before: Standing, event: Event) -> Standing:
+    notes = {marker: status for marker, status in before.notes.items() if marker != event.data["marker"]}
+    return replace(before, notes=notes, teller="", telling_until="")
 
 
 _NOTES: dict[str, NoteStatus] = {
@@ -297,6 +317,7 @@ _STEPS = {
     "cancel-failed": _cancel_failed,
     "observed": _observed,
     "note-pending": _note,
+    "note-released": _note_released,
     "note-delivered": _note,
     "note-unknown": _note,
 }

@@ -15,8 +15,10 @@ import re
 import shutil
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +58,7 @@ case "$moment $deed" in
     "pre-receive stop-before") kill -STOP "$runner" ;;
     "post-receive stop-after") kill -STOP "$runner" ;;
     "pre-receive declined") exit 1 ;;
+    "pre-receive hang-before") sleep 15; exit 1 ;;
     "pre-receive cut-before") kill -9 "$client"; exit 1 ;;
     "post-receive cut-after") kill -9 "$client" ;;
 esac
@@ -84,6 +87,7 @@ class Lab(World):
         self.journal: list[str] = []
         """What happened, told when an invariant does not hold."""
         self.haste = 100.0
+        self.deadline = 1.0
         self._numbers = itertools.count(1)
         self._runner: Runner | None = None
 
@@ -111,7 +115,11 @@ class Lab(World):
         """`pmgitops apply` as a process."""
         place = at or self.cloned()
         return Runner(
-            place / ".git" / "lab", ("-C", str(place), "apply", *arguments), offset=self.offset, haste=self.haste
+            place / ".git" / "lab",
+            ("-C", str(place), "apply", *arguments),
+            offset=self.offset,
+            haste=self.haste,
+            deadline=self.deadline,
         )
 
     def apply(
@@ -120,43 +128,79 @@ class Lab(World):
         script: Script = nothing,
         pushes: dict[int, str] | None = None,
         after: float | None = None,
+        how: int = signal.SIGKILL,
     ) -> Ran:
-        """One run: with this network, with these things happening to its pushes, killed after so many seconds."""
-        place = self.cloned()
-        self.proxy.begin(script)
-        self._runner = None
-        self.proxy.kill = self._kill
-        control = self.origin / "lab"
-        (control / "pushes").write_text("")
-        (control / "script").write_text("".join(f"{number} {deed}\n" for number, deed in (pushes or {}).items()))
-        (control / "runner").write_text("")
-        self._runner = runner = self.start(*arguments, at=place)
-        (control / "runner").write_text(str(runner.pid))
-        timer = threading.Timer(after, runner.signal, [signal.SIGKILL]) if after is not None else None
+        """One run: with this network, with these things happening to its pushes, ended so after so many seconds."""
+        runner = self.begin(*arguments, script=script, pushes=pushes)
+        timer = threading.Timer(after, runner.signal, [how]) if after is not None else None
         if timer:
             timer.start()
         try:
-            code = runner.wait()
+            return self.finish(runner)
         finally:
             if timer:
                 timer.cancel()
-            (control / "script").unlink()
-            self.pushes = len((control / "pushes").read_text().split())
-            self.exchanges = list(self.proxy.seen)
-            self.proxy.begin()
-            shutil.rmtree(place, ignore_errors=True) if code == -9 else None
+
+    def begin(
+        self, *arguments: str, script: Script = nothing, pushes: dict[int, str] | None = None, at: Path | None = None
+    ) -> Runner:
+        """Start a run; it is the one that the script's kills and stops are for."""
+        place = at or self.cloned()
+        self._runner = None
+        self.proxy.kill, self.proxy.stop = self._kill, self._stop
+        self.proxy.begin(script)
+        control = self.origin / "lab"
+        (control / "pushes").write_text("")
+        (control / "runner").write_text("")
+        (control / "script").write_text("".join(f"{number} {deed}\n" for number, deed in (pushes or {}).items()))
+        self._runner = runner = self.start(*arguments, at=place)
+        (control / "runner").write_text(str(runner.pid))
+        self.journal.append(f"apply {' '.join(arguments)}, pushes {pushes}")
+        return runner
+
+    def finish(self, runner: Runner) -> Ran:
+        """Wait for a run, and see what it came to; from here on nothing goes wrong any more."""
+        try:
+            code = runner.wait()
+        finally:
+            (self.origin / "lab" / "script").unlink(missing_ok=True)
+        self.pushes = self.pushed()
+        self.exchanges = list(self.proxy.seen)
+        self.proxy.begin()
         ran = Ran(code, _text(runner.out), _text(runner.err))
-        self.journal.append(f"apply {' '.join(arguments)} pushes={pushes} after={after}: {ran}")
-        assert code not in {70, -11, -6}, ran
-        shutil.rmtree(place, ignore_errors=True)
+        self.journal.append(f"{len(self.exchanges)} exchanges: {ran}")
+        assert code in {-9, 0, 1, 4, 5, 6, 130}, ran
+        shutil.rmtree(runner.place, ignore_errors=True)
         return ran
 
-    def _kill(self) -> None:
+    def _started(self) -> Runner:
         while self._runner is None:  # it may talk before its start has returned
-            pass
-        self._runner.signal(signal.SIGKILL)
-        with contextlib.suppress(AssertionError):
-            self._runner.wait(5)
+            time.sleep(0.001)
+        return self._runner
+
+    def _kill(self) -> None:
+        runner = self._started()
+        runner.signal(signal.SIGKILL)
+        runner.wait(5)
+
+    def _stop(self) -> None:
+        self._started().signal(signal.SIGSTOP)
+
+    def sleeping(self, runner: Runner) -> None:
+        """Wait until a run has been stopped."""
+        until = time.monotonic() + 30
+        while not runner.sleeps():
+            assert time.monotonic() < until, "it was not stopped"
+            assert runner.runs(), Ran(runner.wait(), _text(runner.out), _text(runner.err))
+            time.sleep(0.01)
+
+    def pushed(self) -> int:
+        """How many pushes have begun."""
+        return len((self.origin / "lab" / "pushes").read_text().split())
+
+    def now(self) -> datetime:
+        """The runners' time."""
+        return datetime.now(UTC) + timedelta(seconds=float(self.offset.read_text()))
 
     def pass_time(self, seconds: float) -> None:
         """For everybody: runners and services alike."""
@@ -180,6 +224,11 @@ class Lab(World):
         with self.ledger() as ledger:
             names = list(ledger.names())
             return Book(ledger, lambda: None).standings(names)  # type: ignore[arg-type, return-value]
+
+    def events(self, name: str) -> list[str]:
+        """The history of a request, in words."""
+        with self.ledger() as ledger:
+            return [event.event for event in ledger.history(name)]
 
     @contextlib.contextmanager
     def ledger(self) -> Iterator[GitLedger]:

@@ -22,6 +22,8 @@ FAULTS = (
 `late` that it does so only when the caller has given up.
 """
 KILLS = ("kill-before", "kill-after")
+STOPS = ("stop-before", "stop-after")
+"""The runner sleeps (SIGSTOP) from here on; what it has asked for is answered all the same."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ class Proxy:
         self.upstream = 0
         self.script: Script = nothing
         self.kill: Callable[[], None] = lambda: None
+        self.stop: Callable[[], None] = lambda: None
         self.seen: list[Exchange] = []
         self.late = 1.3
+        self._hung_up = threading.Event()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._listener = self._listen(0)
@@ -77,6 +81,11 @@ class Proxy:
         """Count anew, and play another script."""
         with self._lock:
             self.seen, self.script = [], script
+
+    def hang_up(self) -> None:
+        """Let go of those who hang."""
+        self._hung_up.set()
+        self._hung_up = threading.Event()
 
     # Serving
 
@@ -118,12 +127,19 @@ class Proxy:
         request: Request,
     ) -> bool:
         """Do what the script says; whether the connection lives on."""
+        if deed == "hanging":
+            self._hung_up.wait(60)
+            return False
         time.sleep({"slow": 0.3, "late": self.late}.get(deed, 0))
+        if deed == "stop-before":
+            self.stop()
         if deed in INSTEAD:
             connection.sendall(INSTEAD[deed])
             return True
         if deed not in ("kill-before", "reset-before", "refuse"):
             status, kind, body = _forwarded(upstream, request)
+            if deed == "stop-after":
+                self.stop()
             if deed not in ("kill-after", "reset-after"):
                 connection.sendall(_garbled(deed, status, kind, body))
                 return deed != "cut"
@@ -204,6 +220,7 @@ def _garbled(deed: str, status: int, kind: str, body: bytes) -> bytes:
 
 
 INSTEAD = {
+    "400": _answer(400, b'{"error":{"code":"BadRequest","message":"no such policy"}}'),
     "429": _answer(429, b'{"error":{"code":"429"}}', extra="Retry-After: 1\r\n"),
     "503-before": _answer(503, b'{"error":{"code":"busy"}}'),
     "html-before": _answer(200, HTML, "text/html"),

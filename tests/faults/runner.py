@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ class Runner:
         self, place: Path, arguments: tuple[str, ...], *, offset: Path, haste: float = 100.0, deadline: float = 1.0
     ) -> None:
         place.mkdir(parents=True, exist_ok=True)
+        self.place = place
         self.out, self.err = place / "out", place / "err"
         self.begun = time.monotonic()
         self._process = _server().Process(
@@ -52,6 +54,15 @@ class Runner:
         if self._process.exitcode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.exitcode is None
+
+    def sleeps(self) -> bool:
+        """Whether it has been stopped."""
+        told = subprocess.run(["ps", "-o", "stat=", "-p", str(self.pid)], capture_output=True, check=False)
+        return told.stdout.strip().startswith(b"T")
 
     def wait(self, seconds: float = 120.0) -> int:
         """Its exit code; -9 where it was killed."""
