@@ -170,7 +170,7 @@ def _position(mark: Any) -> Position:
 
 _PLAIN = bytes(range(0x20, 0x7F)).translate(None, b"&!%") + b"\t\n"
 _FOREIGN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]|\r(?!\n)")
-_TAG_OR_DIRECTIVE = re.compile(rb"(?:^|[\s\[\]{},:?\"'-])!|^%", re.MULTILINE)
+_ANCHOR_TAG_OR_DIRECTIVE = re.compile(rb"(?:^|[\s\[\]{},:?\"'-])(?:!|&[\w-])|^%", re.MULTILINE)
 
 _SAFE_NESTING = 1000
 """Levels that libyaml may be asked to compose: it recurses in C, and tens of thousands overflow the stack."""
@@ -183,8 +183,8 @@ def _unfit(data: bytes) -> list[_Fault]:
     odd = data.translate(None, _PLAIN)
     if odd and (faults := _foreign(data)):
         return faults
-    # Anchors never reach the composer, so that no alias can multiply; a "!" in prose is no reason to look closer.
-    if _deep(data) or (odd and (b"&" in odd or _TAG_OR_DIRECTIVE.search(data))):
+    # Anchors never reach the composer, so that no alias can multiply; "!" and "&&" in prose and rules are no reason.
+    if _deep(data) or (odd and _ANCHOR_TAG_OR_DIRECTIVE.search(data)):
         return _scan(data)
     return []
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
 from pmgitops import __version__
 from pmgitops.model.finding import Finding, Severity
@@ -109,6 +108,8 @@ def _artifact(path: str) -> dict[str, str]:
 
 def junit(requests: int, findings: Sequence[Finding]) -> str:
     """One test case a finding (an error or an approval fails it), and one that says that judging took place."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415  # only here
+
     failures = [finding for finding in findings if finding.severity != "warning"]
     suite = ET.Element("testsuite", name="pmgitops", tests=str(len(findings) + 1), failures=str(len(failures)))
     ET.SubElement(suite, "testcase", classname="pmgitops", name=f"{requests} {_plural(requests, 'request')} judged")

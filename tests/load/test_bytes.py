@@ -171,6 +171,20 @@ def test_an_alias_bomb_is_not_set_off():
     assert (found[0].line, found[0].column) == (1, 5)
 
 
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from(["&", "&a", "!", "!a", "*a", " ", "\n", "\r\n", "\t", *"a:,-?[]{}'\"|>%#"]), max_size=14)
+)
+@example(["a", ":", " ", "a", "&a"])
+@example(['"', "a", '"', ":", "&a", " ", "a"])
+def test_no_anchor_and_no_tag_gets_past_the_look_at_the_bytes(parts):
+    """What stands in the way of `_scan` is a pattern; what it lets by is asked of the scanner itself."""
+    data = "".join(parts).encode()
+    found, _ = parse(data, "a.yaml")
+    if found is not None:
+        assert not {fault.rule for fault in document._scan(data)} & {"alias", "tag", "directive"}
+
+
 # --- what is read
 
 
