@@ -33,6 +33,7 @@ class Exchange:
     number: int
     method: str
     path: str
+    body: bytes = b""
 
     @property
     def kind(self) -> str:
@@ -111,7 +112,7 @@ class Proxy:
                 first, headers, body = head
                 method, path, _ = first.split(" ")
                 with self._lock:
-                    exchange = Exchange(len(self.seen) + 1, method, path)
+                    exchange = Exchange(len(self.seen) + 1, method, path, body)
                     self.seen.append(exchange)
                     deed = self.script(exchange)
                 if not self._play(deed, connection, upstream, (method, path, headers, body)):
