@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from pmgitops.document import MAX_SIZE
 from pmgitops.load import RequestFile, load, passed_over, unique
@@ -18,13 +19,13 @@ from pmgitops.model.finding import Finding
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.ticket import TicketRecord
 from pmgitops.policy.bundle import Bundle
-from pmgitops.settings import CONFIG, Config, TargetName
+from pmgitops.settings import CONFIG, Config, Target, TargetName
 from pmgitops.source import Blob, Repository
 from pmgitops.source import Change as FileChange
 from pmgitops.tickets import gate
 
 if TYPE_CHECKING:
-    from pmgitops.plan import Rendered
+    from pmgitops.plan import Rendered, Undeliverable
 
 CHUNK = 250
 """Files that a worker process is handed at once."""
@@ -66,26 +67,28 @@ class Desk:
             [Finding(file.path, *file.at(("ticketInfo", problem.field)), "ticket", problem.message)] if problem else []
         )
 
-    def render(self, request: AnyRequest) -> Rendered | str:
+    def render(self, request: AnyRequest) -> Rendered | Undeliverable:
         """The body for the target that the configuration routes a request to, or why there is none."""
-        from pmgitops.targets import TARGETS  # noqa: PLC0415  # judging alone needs none
+        from pmgitops.plan import Undeliverable  # noqa: PLC0415  # judging alone needs neither
+        from pmgitops.targets import TARGETS  # noqa: PLC0415
 
         name = self.config.target_of(request.kind)
         if name is None:
-            return f"no route in {CONFIG} takes {request.kind}"
+            return Undeliverable("route", f"no route in {CONFIG} takes {request.kind}")
         reason = retired(self.config, name)
         if reason:
-            return f"is routed to {name}, which delivers nothing: {reason}"
+            return Undeliverable("retired", f"is routed to {name}, which delivers nothing: {reason}")
         return name, TARGETS[name].render(request)
 
 
 def retired(config: Config, target: TargetName) -> str:
-    """Why a target delivers nothing where it stands (the public endpoint of a retired service); empty where it does."""
+    """Why a target delivers nothing where it stands (the public host of a retired service); empty where it does."""
     from pmgitops.targets import TARGETS  # noqa: PLC0415  # as above
 
-    configured = config.targets.get(target)
-    at_home = configured is None or (configured.endpoint is None and not configured.allow_retired)
-    return TARGETS[target].retired if at_home else ""
+    configured = config.targets.get(target, Target())
+    host = urlsplit(configured.endpoint).hostname if configured.endpoint else None
+    at_home = host in {None, TARGETS[target].host}
+    return TARGETS[target].retired if at_home and not configured.allow_retired else ""
 
 
 @dataclass(frozen=True, slots=True)

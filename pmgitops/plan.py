@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import rfc8785
 
@@ -21,6 +21,16 @@ from pmgitops.model.request import AnyRequest
 
 Rendered = tuple[str, dict[str, Any]]
 """The target that a request is routed to, and the body it is sent."""
+
+
+class Undeliverable(NamedTuple):
+    """Why no target takes a request."""
+
+    rule: Literal["route", "retired"]
+    why: str
+
+
+Render = Callable[[AnyRequest], Rendered | Undeliverable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +99,9 @@ def make(
     names: Iterable[str],
     desired: Mapping[str, Desired],
     standing: Mapping[str, Standing],
-    render: Callable[[AnyRequest], Rendered | str],
+    render: Render,
 ) -> tuple[tuple[Change, ...], tuple[Held, ...]]:
-    """What has to be done about each name. `render` answers with a reason where no target may take a request."""
+    """What has to be done about each name. `render` says why where no target takes a request."""
     changes: list[Change] = []
     held: list[Held] = []
     holders = _holders(standing.values())
@@ -181,9 +191,9 @@ def _never_again(wanted: RequestFile, stands: Standing) -> Finding:
     return wanted.finding((), "name-reused", message)
 
 
-def _rendered(change: Change, wanted: RequestFile, render: Callable[[AnyRequest], Rendered | str]) -> Change | Finding:
+def _rendered(change: Change, wanted: RequestFile, render: Render) -> Change | Finding:
     rendered = render(wanted.request)
-    if isinstance(rendered, str):
-        return wanted.finding(("kind",), "target", rendered)
+    if isinstance(rendered, Undeliverable):
+        return wanted.finding(("kind",), rendered.rule, rendered.why)
     target, payload = rendered
     return replace(change, target=target, payload=payload)

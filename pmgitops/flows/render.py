@@ -22,7 +22,7 @@ def render(tree: WorkTree, paths: Sequence[str], config: Config) -> tuple[list[d
             continue
         target = config.target_of(loaded.request.kind)
         if target is None:
-            findings.append(loaded.finding(("kind",), "target", f"no route takes {loaded.request.kind}"))
+            findings.append(loaded.finding(("kind",), "route", f"no route takes {loaded.request.kind}"))
         else:
             rendered.append({"name": loaded.name, "target": target, "payload": TARGETS[target].render(loaded.request)})
     return rendered, findings

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 Severity = Literal["error", "approval", "warning"]
 
+GUARDS = frozenset({"retired", "route", "ticket", "ticket-info", "mixed-change", "name-reused", "duplicate-name"})
+"""Rules that no policy can switch off, or take the name of: some decide the exit code."""
+
 BLOCKING: frozenset[Severity] = frozenset({"error"})
 """What stops a pull request. `approval` awaits somebody: it lets the pull request pass and holds delivery back."""
 

@@ -204,6 +204,7 @@ class _Place:
         self.described: dict[str, str | None] = {}
         """Name -> description of the fields beside the one entered last."""
         self.schema = self._bare(root)
+        self._keys: Schema = {}
 
     def enter(self, part: str | int) -> None:
         """Go one step down, into a field, an item or a member of a union."""
@@ -214,6 +215,10 @@ class _Place:
             self.schema = {}  # pydantic's name for the member; what lies below is told apart by its path alone
         elif part == "[key]":
             self.key = True
+            self.schema = self._bare(self._keys)
+        elif kind == "dict":
+            self.path = (*self.path, part)
+            self._keys, self.schema = self.schema.get("keys_schema", {}), self._bare(self._member(part))
         else:
             self.path = (*self.path, part)
             self.schema = self._bare(self._member(part))

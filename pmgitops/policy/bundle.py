@@ -24,7 +24,7 @@ from pmgitops.document import MAX_SIZE, Document, Position, parse, validate
 from pmgitops.errors import UnsafeError
 from pmgitops.load import RequestFile, passed_over
 from pmgitops.model.change import Change
-from pmgitops.model.finding import Finding, Severity
+from pmgitops.model.finding import GUARDS, Finding, Severity
 from pmgitops.model.problem import nearest
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.scalars import instant_text
@@ -356,6 +356,8 @@ class _Loading:
         stem = PurePosixPath(self._path).stem
         if policy.id != stem:
             self._at(document.at(("id",)), "policy", f"the id is {policy.id!r}, the file's name says {stem!r}")
+        if policy.id in GUARDS:
+            self._at(document.at(("id",)), "policy", f"{policy.id!r} is the name of a guard of pmgitops' own")
 
     def _check_cases(self, policy: Policy, document: Document) -> None:
         for expect, what in (("pass", "lets pass"), ("fail", "refuses")):

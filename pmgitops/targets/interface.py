@@ -72,6 +72,10 @@ class Target(Protocol):
         """As routes name it."""
 
     @property
+    def host(self) -> str:
+        """The host of its public endpoint."""
+
+    @property
     def retired(self) -> str:
         """Why its public endpoint delivers no more, and what to do instead; empty where it does."""
 

@@ -56,7 +56,7 @@ def test_its_plan_is_refused_as_well(world: World) -> None:
     world.push("access")
     shown = world.run("plan", "--format", "json")
     assert (shown.code, shown.json["changes"]) == (4, [])
-    assert [(found["rule"], found["line"]) for found in shown.json["findings"]] == [("target", 2)]
+    assert [(found["rule"], found["line"]) for found in shown.json["findings"]] == [("retired", 2)]
 
 
 def test_a_kind_without_a_route_is_a_finding(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pmgitops.load import RequestFile, load
 from pmgitops.model.finding import Finding
-from pmgitops.plan import Desired, Held, make
+from pmgitops.plan import Desired, Held, Undeliverable, make
 from tests.plan.histories import NAME, stands
 from tests.world import REQUEST
 
@@ -115,9 +115,9 @@ def test_a_create_carries_what_it_is_made_of() -> None:
 
 
 def test_what_no_target_takes_is_held_at_its_kind() -> None:
-    changes, (held,) = make([NAME], {NAME: wanted()}, {}, lambda _: "no route takes it")
+    changes, (held,) = make([NAME], {NAME: wanted()}, {}, lambda _: Undeliverable("route", "no route takes it"))
     assert changes == ()
-    assert [(found.rule, found.line, found.message) for found in held.findings] == [("target", 2, "no route takes it")]
+    assert [(found.rule, found.line, found.message) for found in held.findings] == [("route", 2, "no route takes it")]
 
 
 def test_ending_access_asks_no_target_whether_it_renders() -> None:

@@ -27,6 +27,7 @@ class PermissionsManagement:
     """The target's pure half."""
 
     name = "permissions-management"
+    host = "graph.microsoft.com"
     retired = (
         "Microsoft retired Entra Permissions Management on 2025-10-01, and its API grants nothing any more. Route the "
         "kind to a living target, give this one another endpoint (the sandbox's, for one), or set allowRetired: true"
