@@ -130,7 +130,7 @@ def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
     same = stands.revision == revision
     if stands.ended and stands.replaced:
         return _because(create, "the former revision has ended")
-    if stands.ended and (stands.removed or not same):
+    if stands.removed or (stands.ended and not same):
         return _never_again(wanted, stands)
     if stands.unsent:
         return _because(create, f"{stands.state} before, judged again")
@@ -139,22 +139,21 @@ def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
             Change("replace", wanted.name, stands.target, "", revision, wanted.path),
             "the former revision is being ended",
         )
-    if same and not stands.removed:
+    if same:
         return Change("none", wanted.name, stands.target, f"{stands.state}, unchanged", revision, wanted.path)
     why = f"new content; what stands ({stands.state}) is {_ending(stands)} first"
-    return Change(
-        "replace", wanted.name, stands.target, why, revision, wanted.path, ends_access=stands.canceling != "sent"
-    )
+    return Change("replace", wanted.name, stands.target, why, revision, wanted.path, ends_access=not stands.canceling)
 
 
 def _gone(name: str, stands: Standing | None) -> Change | None:
     if stands is None or stands.withdrawn or (stands.ended and not stands.replaced):
         return None
-    cancel = Change("cancel", name, stands.target, "", stands.revision, stands.path, ends_access=stands.holds)
+    cancel = Change("cancel", name, stands.target, "", stands.revision, stands.path)
     if not stands.holds:
         return _because(cancel, "file gone; nothing was sent")
-    if stands.canceling == "sent" and stands.removed:
+    if stands.canceling == "sent":
         return Change("none", name, stands.target, "file gone; it is being ended", stands.revision, stands.path)
+    cancel = replace(cancel, ends_access=not stands.canceling)  # what is asked again was counted when first asked
     if stands.state in UNSURE:
         return _because(cancel, f"file gone, {stands.state}: read back, then canceled if it is there")
     return _because(cancel, f"file gone, {stands.state}: {_ending(stands)}")
@@ -185,9 +184,8 @@ def _because(change: Change, why: str) -> Change:
 
 
 def _never_again(wanted: RequestFile, stands: Standing) -> Finding:
-    message = (
-        f"the request {wanted.name!r} has ended ({stands.state}) and is not renewed; file a new one under another name"
-    )
+    happened = f"has ended ({stands.state})" if stands.ended else "is being ended, since its file was removed,"
+    message = f"the request {wanted.name!r} {happened} and is not renewed; file it under another name"
     return wanted.finding((), "name-reused", message)
 
 

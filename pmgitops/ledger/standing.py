@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from pmgitops.ledger.interface import Event
+from pmgitops.ledger.interface import Event, LedgerBrokenError
 from pmgitops.model.ticket import TicketLink
 
 State = Literal[
@@ -61,6 +61,8 @@ class Transition:
     """1 for the first of its name, 2 for the second (recurring access is granted more than once)."""
     at: str
     detail: str = ""
+    ticket: TicketLink | None = None
+    """The ticket that carried the access when it happened; a later revision may name another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +130,13 @@ class Standing:
     @property
     def notes_due(self) -> bool:
         """Whether the ticket has not been told everything yet."""
-        return self.ticket is not None and sum(status == "delivered" for status in self.notes.values()) < len(
-            self.transitions
-        )
+        told = sum(status == "delivered" for status in self.notes.values())
+        return told < sum(transition.ticket is not None for transition in self.transitions)
 
     @property
     def open(self) -> bool:
         """Whether a run has to look at this request even though its file did not change."""
-        return not self.withdrawn and (not self.ended or self.replaced or self.notes_due)
+        return self.notes_due or (not self.withdrawn and (not self.ended or self.replaced))
 
     def taken(self, revision: str) -> int:
         """How many requests of this revision the target has taken so far; a file's former content may come back."""
@@ -158,9 +159,17 @@ def standing(name: str, events: Iterable[Event]) -> Standing | None:
 
 
 def after(before: Standing, event: Event) -> Standing:
-    """The standing after one more event; unknown events change nothing but the count (a newer pmgitops wrote them)."""
+    """The standing after one more event; unknown events change nothing but the count (a newer pmgitops wrote them).
+
+    Raises:
+        LedgerBrokenError: The event lacks what it needs.
+    """
     step = _STEPS.get(event.event)
-    return replace(step(before, event) if step else before, seq=event.seq)
+    try:
+        return replace(step(before, event) if step else before, seq=event.seq)
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"the event {event.event!r} is not whole ({error})"
+        raise LedgerBrokenError(f"the history of {before.name}", event.seq, problem) from error
 
 
 def _judged(before: Standing, event: Event) -> Standing:
@@ -194,7 +203,7 @@ def _intended(before: Standing, event: Event) -> Standing:
         payload=data["payload"],
         correlation=data["correlation"],
         access=data["access"],
-        grants=tuple(data["grants"]),
+        grants=tuple(data.get("grants", ())),
         identity=data["identity"],
         owner=data["owner"],
         until=data["until"],
@@ -204,7 +213,8 @@ def _intended(before: Standing, event: Event) -> Standing:
         notes=before.notes,
         since=event.at,
     )
-    return _told(fresh, "linked", event.at) if ticket and ticket != before.ticket else fresh
+    another = ticket and (before.ticket is None or ticket.sys_id != before.ticket.sys_id)
+    return _told(fresh, "linked", event.at) if another else fresh
 
 
 def _claimed(before: Standing, event: Event) -> Standing:
@@ -299,7 +309,7 @@ def _told(now: Standing, name: str, at: str, detail: str = "") -> Standing:
         told.name == name and told.revision == now.revision and told.remote_id == now.remote_id
         for told in now.transitions
     )
-    told = Transition(name, now.revision, now.remote_id, occurrence, at, detail)
+    told = Transition(name, now.revision, now.remote_id, occurrence, at, detail, now.ticket)
     return replace(now, transitions=(*now.transitions, told))
 
 

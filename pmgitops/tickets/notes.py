@@ -51,10 +51,8 @@ class Note:
 
 
 def due(standing: Standing) -> list[Note]:
-    """The notes that the ticket has not certainly got, in the order in which things happened."""
-    if standing.ticket is None:
-        return []
-    notes = (_note(standing, standing.ticket, transition) for transition in standing.transitions)
+    """The notes that tickets have not certainly got, in the order in which things happened."""
+    notes = (_note(standing, told.ticket, told) for told in standing.transitions if told.ticket)
     return [note for note in notes if standing.notes.get(note.marker) != "delivered"]
 
 

@@ -34,11 +34,11 @@ intended submitted granting-failed               | cancel! | none    | replace!
 intended submitted active completed              | -       | none    | reused
 intended submitted rejected                      | -       | none    | reused
 intended submitted canceled                      | -       | none    | reused
-intended submitted active removing               | cancel! | replace!| replace!
-intended submitted active removing cancel-failed | cancel! | replace!| replace!
-intended submitted active removing cancel-sent   | none    | ?       | ?
+intended submitted active removing               | cancel  | reused  | reused
+intended submitted active removing cancel-failed | cancel  | reused  | reused
+intended submitted active removing cancel-sent   | none    | reused  | reused
 intended submitted removing cancel-sent canceled | -       | reused  | reused
-intended submitted active replacing cancel-sent revoking          | cancel! | replace | replace
+intended submitted active replacing cancel-sent revoking          | none    | replace | replace
 intended submitted active replacing cancel-sent revoking canceled | cancel  | create  | create
 intended submitted replacing cancel-sent canceled withdrawn       | -       | create  | create
 """
@@ -54,12 +54,7 @@ class Row:
 def rows() -> list[Row]:
     lines = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip("\n").splitlines()]
     (_, *files), *body = lines
-    table = [
-        Row(history, file, cell)
-        for history, *cells in body
-        for file, cell in zip(files, cells, strict=True)
-        if cell != "?"
-    ]
+    table = [Row(history, file, cell) for history, *cells in body for file, cell in zip(files, cells, strict=True)]
     return table + [Row(history, "broken", "held") for history, *_ in body]
 
 

@@ -184,3 +184,41 @@ def test_an_open_request_that_moved_in_the_past_is_found(world: World) -> None:
     assert world.run("apply").code == 0
 
     assert [request["status"] for request in world.remote()] == ["submitted"]
+
+
+def test_each_ticket_is_told_what_happened_under_it(world: World) -> None:
+    """A new revision that names another ticket: the former one hears the end, the new one the beginning."""
+    other = "INC0000007"
+    world.control("PATCH", f"tickets/{other}", {"state": "2", "active": "true"})
+    world.request("alex-groups")
+    world.push("access")
+    assert world.run("apply").code == 0
+
+    world.request("alex-groups", ticket=other, duration="PT2H")
+    world.push("another ticket")
+    assert world.run("apply").code == 0
+    assert world.run("apply").code == 0
+
+    assert world.notes()[-1] == "pmgitops: the request was canceled"
+    assert world.notes(other) == [
+        "pmgitops: this ticket carries an access request",
+        "pmgitops: the request was submitted",
+    ]
+
+
+def test_what_is_being_ended_is_not_taken_back_under_its_name(world: World) -> None:
+    world.request("stays", policy="Other")
+    world.request("alex-groups")
+    world.push("access")
+    assert world.run("apply").code == 0
+    (world.clone / "requests/team/alex-groups.yaml").unlink()
+    world.push("taken back")
+    assert world.run("apply").code == 0
+
+    world.request("alex-groups")
+    world.push("wanted again")
+
+    assert world.run("plan").code == 1
+    applied = world.run("apply")
+    assert applied.code == 1, applied
+    assert "is not renewed; file it under another name" in applied.out
