@@ -33,6 +33,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -185,6 +186,7 @@ _DURATION = re.compile(
 )
 
 
+@lru_cache(maxsize=256)  # asked for when a request is checked, and again when its end is worked out
 def parse_duration(text: str) -> timedelta:
     """`P[nD][T[nH][nM][n[.n]S]]` (Edm.Duration without a sign) as a timedelta; ValueError unless it is positive."""
     match = _DURATION.fullmatch(text)

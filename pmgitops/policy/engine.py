@@ -23,7 +23,6 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.message import Message
 
 from pmgitops.model.problem import nearest
 from pmgitops.policy.declared import fields, is_kind, plain
@@ -113,7 +112,8 @@ class Engine:
     def __init__(self, variables: Mapping[str, type], tables: Tables, *, awaited: Iterable[str] = ()) -> None:
         self._tables = list(tables.values())
         self._types = _Types(variables, tables)
-        self._data = self._places({name: place for place, name in enumerate(tables, _FIRST)})
+        self._places = {name: place for place, name in enumerate(tables)}
+        """Rules are handed a table's place in our list, not its thousand entries."""
         facts = {name: self._types.cel(kind) for name, kind in variables.items()}
         self._names = [*facts, "data", *_OURS, *_STANDARD]
         checked = facts | {"data": cel.Type(f"{_PACKAGE}.{_DATA}")}
@@ -121,7 +121,7 @@ class Engine:
         self._rules = self._environment(checked, names, windows)
         self._items = self._environment(checked | {"it": cel.Type.DYN}, names, windows)
         """Knows one variable more: `it`, a part of a file as it is written."""
-        evaluated = facts | {"data": cel.Type(f"{_PACKAGE}.{_PLACES}"), "it": cel.Type.DYN}
+        evaluated = facts | {"data": cel.Type.Map(cel.Type.STRING, cel.Type.INT), "it": cel.Type.DYN}
         self.environment = self._environment(evaluated, cel.Type.INT, cel.Type.INT)
         """Where expressions are evaluated."""
         self.probes = {name: self.environment.compile(name) for name in awaited}
@@ -165,27 +165,19 @@ class Engine:
     def situation(self, facts: Mapping[str, Any], tables: Tables | None = None) -> Situation:
         """What is known: variables that are left out are absent. `tables` stand in for those of the same names."""
         known = {name: self._types.message(value) for name, value in facts.items()}
-        known["data"] = self._with(tables) if tables else self._data
+        known["data"] = self._places | self._added(tables) if tables else self._places
         return Situation(self, known)
 
-    def _with(self, tables: Tables) -> Message:
-        places = {name: getattr(self._data, name) for name in self._types.tables}
-        for name, table in tables.items():
-            self._tables.append(table)
-            places[name] = len(self._tables) - 1 + _FIRST
-        return self._places(places)
-
-    def _places(self, places: Mapping[str, int]) -> Message:
-        # Rules are handed a table's place in our list, not its thousand entries.
-        message: Message = self._types.places(**places)
-        return message
+    def _added(self, tables: Tables) -> dict[str, int]:
+        self._tables += tables.values()
+        return {name: place for place, name in enumerate(tables, len(self._tables) - len(tables))}
 
     def _functions(self, names: Any, windows: Any) -> list[cel.FunctionDecl]:
         """What rules may say besides CEL's own, of lists and windows as an environment knows them."""
         texts = cel.Type.List(cel.Type.STRING)
 
         def at(place: int) -> Any:
-            return self._tables[place - _FIRST]
+            return self._tables[place]
 
         return [
             _member("includes", (names, cel.Type.STRING), lambda place, name: at(place).includes(name)),
@@ -216,8 +208,6 @@ class Engine:
         return _named(message)
 
 
-_FIRST = 1
-"""The first table's place: in a message 0 would be the same as nothing."""
 _OURS = ("includes", "includesAny", "reachedBy", "overlap", "words")
 _STANDARD = ("size", "matches", "startsWith", "endsWith", "contains", "duration", "timestamp", "string", "lowerAscii")
 _BOOL, _ERROR = cel.Type.BOOL, cel.Type.ERROR
@@ -307,7 +297,7 @@ def _without_code(text: str) -> str:
 
 # --- facts as message types -------------------------------------------------------------------------------------------
 
-_PACKAGE, _DATA, _PLACES = "facts", "Data", "Places"
+_PACKAGE, _DATA = "facts", "Data"
 _SCALARS = {
     str: FieldDescriptorProto.TYPE_STRING,
     bool: FieldDescriptorProto.TYPE_BOOL,
@@ -327,7 +317,6 @@ class _Types:
     """A descriptor pool made from the kinds of facts, and values of its types."""
 
     def __init__(self, variables: Mapping[str, type], tables: Tables) -> None:
-        self.tables = tuple(tables)
         self._file = FileDescriptorProto(
             name="facts.proto", package=_PACKAGE, syntax="proto3", dependency=[pb.DESCRIPTOR.name for pb in _WELL_KNOWN]
         )
@@ -340,7 +329,6 @@ class _Types:
         for well_known in _WELL_KNOWN:
             self.pool.AddSerializedFile(well_known.DESCRIPTOR.serialized_pb)
         self.pool.AddSerializedFile(self._file.SerializeToString())
-        self.places = self._class(_PLACES)
         self._classes = {kind: self._class(kind.__name__) for kind in variables.values() if is_kind(kind)}
 
     def cel(self, kind: type) -> Any:
@@ -377,10 +365,9 @@ class _Types:
     def _declare_tables(self, tables: Tables) -> None:
         for kind in (Names, Windows):
             self._message(kind.__name__)
-        data, places = self._message(_DATA), self._message(_PLACES)
+        data = self._message(_DATA)
         for name, table in tables.items():
             self._field(data, name, f".{_PACKAGE}.{type(table).__name__}")
-            self._field(places, name, FieldDescriptorProto.TYPE_INT64)
 
     def _message(self, name: str) -> DescriptorProto:
         message = self._declared[name] = self._file.message_type.add(name=name)
@@ -418,12 +405,17 @@ def _filled(kind: type) -> _Filling:
     if not hasattr(kind, "_fields"):
         return plain
     names = tuple(fields(kind))
-    special = [(name, filling) for name, annotation in fields(kind).items() if (filling := _filling(annotation))]
+    special = [
+        (place, name, filling)
+        for place, (name, annotation) in enumerate(fields(kind).items())
+        if (filling := _filling(annotation))
+    ]
 
     def fill(fact: tuple[Any, ...]) -> dict[str, Any]:
-        filled = dict(zip(names, fact, strict=True))
-        for name, filling in special:
-            filled[name] = filling(filled[name])
+        # What is empty or false is so in a message that was not told, and telling it takes as long as anything.
+        filled = {name: value for name, value in zip(names, fact, strict=True) if value}
+        for place, name, filling in special:
+            filled[name] = filling(fact[place])
         return filled
 
     return fill

@@ -218,24 +218,22 @@ AWAITED: dict[str, str] = {"ticket": "the ticket is read", "change": "the change
 def request_facts(name: str, request: AnyRequest, now: datetime, catalog: CatalogFacts | None = None) -> RequestFacts:
     """The facts of a request at `now`."""
     parts = vars(request)  # what the kind at hand has; asking a model for what it has not is slow
-    allowed = _allowed(request)
+    statements = parts.get("statements", ())
+    allowed = [statement for statement in statements if statement.effect == "allow"]
+    actions, not_actions = parts.get("actions") or _joined(allowed, "actions"), _joined(allowed, "not_actions")
+    identity = request.identity
     return RequestFacts(
         name=name,
         kind=request.kind,
         provider=request.provider,
         authorization_system_id=request.authorization_system_id,
-        identity=IdentityFacts(
-            external_id=request.identity.external_id,
-            source=request.identity.source,
-            type=request.identity.type,
-            account_id=request.identity.account_id or "",
-        ),
-        actions=_actions(request, allowed),
-        not_actions=_joined(allowed, "not_actions"),
-        expanded_actions=expanded_actions(request, catalog),
+        identity=IdentityFacts(identity.external_id, identity.source, identity.type, identity.account_id or ""),
+        actions=actions,
+        not_actions=not_actions,
+        expanded_actions=expanded(actions, not_actions, catalog),
         resources=_joined(allowed, "resources"),
         not_resources=_joined(allowed, "not_resources"),
-        statements=tuple(map(_statement, parts.get("statements", ()))),
+        statements=tuple(map(_statement, statements)),
         policies=parts.get("policies", ()),
         roles=parts.get("roles", ()),
         resource_id=parts.get("resource_id", ""),
@@ -247,12 +245,12 @@ def request_facts(name: str, request: AnyRequest, now: datetime, catalog: Catalo
     )
 
 
-def expanded_actions(request: AnyRequest, _catalog: CatalogFacts | None) -> tuple[str, ...]:
-    """What the request's actions reach, in lower case. Until a catalog lists the actions, patterns stay patterns."""
-    allowed = _allowed(request)
-    reached = [action.lower() for action in _actions(request, allowed)]
-    if any(statement.not_actions for statement in allowed):
-        reached.append("*")  # all but a few; the few are not subtracted, so that nothing is missed
+def expanded(
+    actions: tuple[str, ...], not_actions: tuple[str, ...], _catalog: CatalogFacts | None = None
+) -> tuple[str, ...]:
+    """What actions reach, in lower case. Until a catalog lists the actions, patterns stay patterns."""
+    # All but a few are all; the few are not subtracted, so that nothing is missed.
+    reached = (*map(str.lower, actions), "*") if not_actions else map(str.lower, actions)
     return tuple(dict.fromkeys(reached))
 
 
@@ -264,15 +262,16 @@ def schedule_facts(schedule: Schedule, now: datetime) -> ScheduleFacts:
     duration = max(timedelta(), min(end - start, FOREVER)) if end else FOREVER
     recurrence = schedule.recurrence
     most = most_in(MONTH, recurrence) if recurrence else 1
+    first_ends = _after(start, duration)
     return ScheduleFacts(
         start=start,
         immediate=schedule.start_date_time is None,
         ends=end is not None,
-        end=_after(start, duration),
+        end=first_ends,
         duration=duration,
         recurring=recurrence is not None,
         recurrence_ends=recurrence is None or recurrence.ends,
-        until=max(_after(start, duration), _until(recurrence, duration)) if recurrence else _after(start, duration),
+        until=max(first_ends, _until(recurrence, duration)) if recurrence else first_ends,
         occurrences_per_month=most,
         per_month=min(duration * most, MONTH),
     )
@@ -299,16 +298,8 @@ def ticket_facts(record: TicketRecord | None) -> TicketFacts:
     )
 
 
-def _allowed(request: AnyRequest) -> list[WrittenStatement]:
-    return [statement for statement in vars(request).get("statements", ()) if statement.effect == "allow"]
-
-
-def _actions(request: AnyRequest, allowed: list[WrittenStatement]) -> tuple[str, ...]:
-    return vars(request).get("actions") or _joined(allowed, "actions")
-
-
 def _joined(statements: list[WrittenStatement], field: str) -> tuple[str, ...]:
-    return tuple(item for statement in statements for item in getattr(statement, field) or ())
+    return tuple([item for statement in statements for item in getattr(statement, field) or ()]) if statements else ()
 
 
 def _statement(statement: WrittenStatement) -> StatementFacts:
