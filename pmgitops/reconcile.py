@@ -30,7 +30,8 @@ from pmgitops.targets import TARGETS
 from pmgitops.targets.interface import Observation, Reader, Receipt, Writer
 
 BATCH = 100
-"""Requests that share a push."""
+"""Requests that share the first push; how many share a later one follows from how fast they went."""
+SMALLEST, LARGEST = 25, 400
 WRITE_DEADLINE = timedelta(seconds=20)
 """No write takes longer (the transport sees to it), so nothing is in flight once a lease has run out."""
 OVERLAP = timedelta(minutes=5)
@@ -219,18 +220,25 @@ class Reconciler:
     ) -> list[Result]:
         """Intend, send and record every change, a batch at a time."""
         results: list[Result] = []
-        for start in range(0, len(changes), BATCH):
-            if self.stopping():
-                break
-            batch = [change for change in changes[start : start + BATCH] if self._may_begin(change, results)]
+        done, size = 0, BATCH
+        while done < len(changes) and not self.stopping():
+            begun = self.clock()
+            batch = [change for change in changes[done : done + size] if self._may_begin(change, results)]
             for change in batch:
                 self._intend(change, files, tickets, commit)
             lost = self.book.push()
             results += [_elsewhere(change) for change in batch if change.name in lost]
             results += self._send_all([change for change in batch if change.name not in lost])
-            self.progress("submitting", start + len(batch), len(changes))
+            done += size
+            self.progress("submitting", min(done, len(changes)), len(changes))
+            size = self._fitting((self.clock() - begun) / size)
         self.book.push()
         return results
+
+    def _fitting(self, pace: timedelta) -> int:
+        """How many changes of this pace fit well into a lease, so that none is late and pushes are few."""
+        fits = self.lease / 6 / max(pace, timedelta(microseconds=1))
+        return round(min(max(fits, SMALLEST), LARGEST))
 
     def unsettled(self, changes: Iterable[Change]) -> list[Result]:
         """Those among the requests that need nothing of which nobody knows yet whether they were sent."""

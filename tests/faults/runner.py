@@ -12,8 +12,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing import connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import set_forkserver_preload
 from pathlib import Path
@@ -45,19 +47,20 @@ class Runner:
             args=(arguments, dict(os.environ), (str(self.out), str(self.err)), str(offset), haste, deadline),
             daemon=True,
         )
+        self._lock = threading.Lock()
         self._process.start()
         assert self._process.pid
         self.pid: int = self._process.pid
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it is still there."""
-        if self._process.exitcode is None:
+        if self.runs():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def runs(self) -> bool:
         """Whether it has not ended."""
-        return self._process.exitcode is None
+        return self._code() is None
 
     def sleeps(self) -> bool:
         """Whether it has been stopped."""
@@ -66,12 +69,17 @@ class Runner:
 
     def wait(self, seconds: float = 120.0) -> int:
         """Its exit code; -9 where it was killed."""
-        self._process.join(seconds)
-        code = self._process.exitcode
+        connection.wait([self._process.sentinel], seconds)
+        code = self._code()
         if code is None:
             self._process.kill()
             raise AssertionError(f"it did not end within {seconds} s\n{self.err.read_text()}")
         return code
+
+    def _code(self) -> int | None:
+        """Its exit code is read from a pipe, once: threads that look at the same time take it from each other."""
+        with self._lock:
+            return self._process.exitcode
 
 
 def _server() -> ForkServerContext:
