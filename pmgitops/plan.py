@@ -130,6 +130,8 @@ def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
     same = stands.revision == revision
     if stands.ended and stands.replaced:
         return _because(create, "the former revision has ended")
+    if stands.removed and (ending := _gone(wanted.name, stands)) and ending.action == "cancel":
+        return _because(ending, "its file was removed, and is back too late: what was begun is ended")
     if stands.removed or (stands.ended and not same):
         return _never_again(wanted, stands)
     if stands.unsent:

@@ -262,8 +262,7 @@ class Reconciler:
             why = stands.why or "its send is read back once its lease has run out"
             results.append(Result(change.name, change.action, stands.state, "failed", "", why))
             return False
-        # What was being ended because its file was gone, and has come back, is first noted as being replaced.
-        return not (change.action == "replace" and stands and stands.canceling == "sent" and not stands.removed)
+        return not (change.action == "replace" and stands and stands.canceling == "sent")
 
     def _is_anothers(self, stands: Standing, now: datetime) -> bool:
         return bool(stands.owner) and stands.owner != self.owner and instant(stands.until) > now

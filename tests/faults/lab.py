@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import shutil
 import signal
@@ -38,6 +39,8 @@ PUSH_DEEDS = ("kill-before", "kill-during", "kill-after", "cut-before", "cut-aft
 LIVE = frozenset({"submitted", "approved"})
 """At the target: not rejected, canceled or completed."""
 LEASE = 30
+THOROUGH = bool(os.environ.get("PMGITOPS_THOROUGH"))
+"""Whether there is time for all that the laboratory can do: half an hour instead of some minutes."""
 
 HOOK = """\
 #!/bin/sh

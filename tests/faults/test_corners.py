@@ -154,7 +154,7 @@ def test_a_doubled_correlation_holds_up_nobody_else(lab: Lab) -> None:
 
 
 def test_removed_and_back_while_it_is_being_ended(lab: Lab) -> None:
-    """Access is being taken away, which takes a while; the file is back before it is over."""
+    """Access is being taken away, which takes a while; the file is back before it is over: its name is used up."""
     applied(lab, a="First", stays="Stays")
     lab.approve()
     lab.pass_time(60)
@@ -164,11 +164,31 @@ def test_removed_and_back_while_it_is_being_ended(lab: Lab) -> None:
     assert lab.apply().code == 0
     lab.request("a", policy="First")
     lab.push("back")
-    lab.apply()
+    back = lab.apply()
+    assert back.code == 1, back
+    assert "is being ended" in back.out
     lab.pass_time(400)
     lab.settle()
-    lab.holds()
-    assert len(lab.sent()) == 3
+    assert len(lab.sent()) == 2
+    lab.holds(frozenset({"a"}))
+
+
+@pytest.mark.parametrize("deed", ["kill-before", "kill-after", "503-before", "400"])
+def test_removed_and_back_before_the_cancellation_was_answered(lab: Lab, deed: str) -> None:
+    """Nobody knows whether it arrived: what was begun is ended, so that the ledger does not say so of access that
+    goes on.
+    """
+    applied(lab, a="First", stays="Stays")
+    removed(lab, "a")
+    assert lab.apply(script=first("cancel", deed)).code in {6, -9}
+    lab.request("a", policy="First")
+    lab.push("back")
+    lab.pass_time(70)
+    lab.apply()
+    lab.settle()
+    assert sorted(status for _, status in lab.sent()) == ["canceled", "submitted"]
+    assert lab.standings()["a"].state == "canceled"
+    lab.holds(frozenset({"a"}))
 
 
 def test_nothing_is_missed_behind_a_watermark(lab: Lab) -> None:

@@ -1,12 +1,11 @@
 """Histories that nobody thought of: hypothesis merges, changes, removes, approves, lets time pass, and runs `apply`
 under faults, deaths and rivals. Whatever came before, a few clean runs later everything is as git wants it.
 
-`PMGITOPS_HISTORIES=20` runs longer: so many examples of more steps each.
+`PMGITOPS_THOROUGH=1` tells more of them, and longer ones.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -17,11 +16,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.faults.lab import LEASE, PUSH_DEEDS, laboratory
+from tests.faults.lab import LEASE, PUSH_DEEDS, THOROUGH, laboratory
 from tests.faults.proxy import FAULTS, KILLS, Exchange, Proxy, Script
 
-EXAMPLES = int(os.environ.get("PMGITOPS_HISTORIES", "4"))
-STEPS = 14 if EXAMPLES <= 4 else 30
+EXAMPLES, STEPS = (40, 30) if THOROUGH else (4, 14)
 NAMES = [f"request-{number}" for number in range(12)]
 POLICIES = ["One", "Two", "Three"]
 LONG = "PT8H"
@@ -127,13 +125,13 @@ def _between(first: int, last: int, deed: str) -> Script:
 
 def test_histories(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Histories, "proxy", proxy, raising=False)
-    phases = [Phase.explicit, Phase.generate] + [Phase.shrink] * (EXAMPLES > 4)
+    phases = [Phase.explicit, Phase.generate] + [Phase.shrink] * THOROUGH
     profile = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
-        derandomize=EXAMPLES <= 4,
+        derandomize=not THOROUGH,
         phases=phases,
         print_blob=True,
         suppress_health_check=list(HealthCheck),

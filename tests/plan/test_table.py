@@ -34,8 +34,8 @@ intended submitted granting-failed               | cancel! | none    | replace!
 intended submitted active completed              | -       | none    | reused
 intended submitted rejected                      | -       | none    | reused
 intended submitted canceled                      | -       | none    | reused
-intended submitted active removing               | cancel  | reused  | reused
-intended submitted active removing cancel-failed | cancel  | reused  | reused
+intended submitted active removing               | cancel  | cancel  | cancel
+intended submitted active removing cancel-failed | cancel  | cancel  | cancel
 intended submitted active removing cancel-sent   | none    | reused  | reused
 intended submitted removing cancel-sent canceled | -       | reused  | reused
 intended submitted active replacing cancel-sent revoking          | none    | replace | replace
