@@ -31,7 +31,7 @@ from pmgitops.tickets import gate
 if TYPE_CHECKING:
     from pmgitops.plan import Rendered, Undeliverable
 
-CHUNK = 100
+CHUNK = 250
 """Files that are judged at a turn."""
 MOST_CHUNKS = 10_000
 """Turns whose numbers fit into a pipe; of more files, more are judged at a turn."""

@@ -15,23 +15,24 @@ class Names:
         folded = {name.lower() for name in names}
         self._patterns = tuple(Pattern(name) for name in sorted(folded) if is_pattern(name))
         self._names = frozenset(name for name in folded if not is_pattern(name))
-        self._included = lru_cache(maxsize=4096)(self._is_included)
+        self._meant = lru_cache(maxsize=4096)(self._is_meant)
         self._reached = lru_cache(maxsize=4096)(self._is_reached)
 
     def includes(self, name: str) -> bool:
         """Whether the name stands in the list, literally or by a wildcard of the list."""
-        return self._included(name.lower())
+        folded = name.lower()
+        return folded in self._names or (bool(self._patterns) and self._meant(folded))
 
     def reached_by(self, asked: Iterable[str]) -> bool:
         """Whether any of the patterns asked for can mean something in the list."""
         return any(self._reached(pattern.lower()) for pattern in asked)
 
-    def _is_included(self, name: str) -> bool:
-        return name in self._names or any(pattern.means(name) for pattern in self._patterns)
+    def _is_meant(self, name: str) -> bool:
+        return any(pattern.means(name) for pattern in self._patterns)
 
     def _is_reached(self, asked: str) -> bool:
         if not is_pattern(asked):
-            return self._is_included(asked)
+            return self.includes(asked)
         pattern = Pattern(asked)
         return any(map(pattern.means, self._names)) or any(map(pattern.meets, self._patterns))
 
