@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,13 +23,12 @@ def request(number: int) -> tuple[str, str]:
     return f"requests/{number // SHARD:04d}/r{number:07d}.yaml", text
 
 
-def on_disk(folder: Path, count: int) -> None:
-    """A folder with `count` requests, the starter policies and no configuration."""
-    for number in range(count):
+def on_disk(folder: Path, count: int, first: int = 0) -> None:
+    """A folder with `count` requests from number `first` on, the starter policies and no configuration."""
+    for number in range(first, first + count):
         path, text = request(number)
         file = folder / path
-        if number % SHARD == 0:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     policies = folder / "policies"
     policies.mkdir(parents=True, exist_ok=True)
@@ -42,8 +42,10 @@ def as_commits(count: int) -> bytes:
     files = [request(number) for number in range(count)]
     files += [(f"policies/{file.name}", file.read_text("utf-8")) for file in (ROOT / "policies").glob("*.yaml")]
     _commit(stream, "main", 1, files)
-    path, text = request(count // 2)
-    _commit(stream, "change", 2, [(path, text.replace("PT1H", "PT2H"))], parent="refs/heads/main")
+    path, text = request(count // 2 + 1)  # one that keeps the rules
+    changed = text.replace("PT1H", "PT2H")
+    assert changed != text
+    _commit(stream, "change", 2, [(path, changed)], parent="refs/heads/main")
     return stream.getvalue()
 
 
@@ -55,3 +57,7 @@ def _commit(stream: io.BytesIO, branch: str, at: int, files: list[tuple[str, str
     for path, text in files:
         data = text.encode()
         stream.write(f"M 100644 inline {path}\ndata {len(data)}\n".encode() + data + b"\n")
+
+
+if __name__ == "__main__":  # `python -m tests.bench.corpus 100000 | git fast-import`
+    sys.stdout.buffer.write(as_commits(int(sys.argv[1])))
