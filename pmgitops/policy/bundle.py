@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -104,15 +105,32 @@ class Bundle:
         catalog: CatalogFacts | None = None,
     ) -> list[Finding]:
         """What the policies say of a request at `now`. Facts that are None are not known yet: their rules wait."""
+        self._refuse_unsafe()
+        change = change_facts(change) if isinstance(change, Change) else change
+        ticket = ticket_facts(ticket) if isinstance(ticket, TicketRecord) else ticket
+        facts = circumstances(file.name, file.request, now, change, ticket, catalog)
+        return self._judged(file, now, facts, self.engine.situation(facts))
+
+    def judge_many(self, files: Sequence[RequestFile], *, now: datetime) -> list[Finding]:
+        """What the policies say of requests about which nothing else is known.
+
+        Step by step, each for all of them: a processor that repeats itself is faster, by a tenth, than one that switches.
+        """
+        self._refuse_unsafe()
+        facts = [circumstances(file.name, file.request, now, None, None, None) for file in files]
+        situations = self.engine.situations(facts)
+        return [found for each in zip(files, repeat(now), facts, situations) for found in self._judged(*each)]
+
+    def _refuse_unsafe(self) -> None:
         if self.findings:
             raise UnsafeError(
                 f"{len(self.findings)} mistakes in the policies; nothing is judged before they are mended",
                 hint=f"the first: {self.findings[0].path}:{self.findings[0].line}: {self.findings[0].message}",
             )
-        change = change_facts(change) if isinstance(change, Change) else change
-        ticket = ticket_facts(ticket) if isinstance(ticket, TicketRecord) else ticket
-        facts = circumstances(file.name, file.request, now, change, ticket, catalog)
-        situation = self.engine.situation(facts)
+
+    def _judged(
+        self, file: RequestFile, now: datetime, facts: Mapping[str, Any], situation: Situation
+    ) -> list[Finding]:
         if self.kept is not None and situation.judge(self.kept) is True:
             return []
         found = []

@@ -67,10 +67,10 @@ class Situation:
 
     __slots__ = ("_absences", "_activation", "_engine", "known")
 
-    def __init__(self, engine: Engine, known: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, known: Mapping[str, Any], arena: Any) -> None:
         self._engine = engine
         self.known = known
-        self._activation = engine.environment.Activation(known)
+        self._activation = engine.environment.Activation(known, arena=arena)
         self._absences: dict[str, str] | None = None
 
     def judge(self, expression: Any) -> Outcome:
@@ -164,9 +164,18 @@ class Engine:
 
     def situation(self, facts: Mapping[str, Any], tables: Tables | None = None) -> Situation:
         """What is known: variables that are left out are absent. `tables` stand in for those of the same names."""
+        places = self._places | self._added(tables) if tables else self._places
+        return Situation(self, self._known(facts, places), cel.Arena())
+
+    def situations(self, many: Iterable[Mapping[str, Any]]) -> list[Situation]:
+        """As many situations, in memory that is freed at once."""
+        arena = cel.Arena()
+        return [Situation(self, self._known(facts, self._places), arena) for facts in many]
+
+    def _known(self, facts: Mapping[str, Any], places: Mapping[str, int]) -> dict[str, Any]:
         known = {name: self._types.message(value) for name, value in facts.items()}
-        known["data"] = self._places | self._added(tables) if tables else self._places
-        return Situation(self, known)
+        known["data"] = places
+        return known
 
     def _added(self, tables: Tables) -> dict[str, int]:
         self._tables += tables.values()
