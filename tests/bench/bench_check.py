@@ -1,4 +1,4 @@
-"""`check` against the floors and a peer, as whole processes and as ratios in one run: `python -m tests.bench.bench_check`.
+"""`check` against floors and a peer, whole processes, ratios in one run: `python -m tests.bench.bench_check`.
 
 Floors: `python -c pass`, and reading and parsing the same files with libyaml alone. Peer: ajv-cli 5 (schema only). Read
 the ratios. Where other work runs on the machine, CPU time says more than the clock, and two processes suffer more.

@@ -52,7 +52,7 @@ def best(table: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]
 def show(table: dict[str, float], base: str, unit: str) -> None:
     """A table with ratios to its base."""
     for name, value in table.items():
-        print(f"{name:44} {value:9.1f} {unit} {value / table[base]:7.2f}")  # noqa: T201
+        print(f"{name:44} {value:9.1f} {unit} {value / table[base]:7.2f}")
 
 
 def main() -> None:
@@ -66,14 +66,14 @@ def main() -> None:
         "document.validate": lambda: [validate(document, "a.yaml", REQUEST) for document in ready],
         "load.load": lambda: [load("requests/a.yaml", data) for data in EXAMPLES],
     }
-    print(f"{len(EXAMPLES)} files of {statistics.mean(map(len, EXAMPLES)):.0f} bytes; microseconds a file, ratio")  # noqa: T201
+    print(f"{len(EXAMPLES)} files of {statistics.mean(map(len, EXAMPLES)):.0f} bytes; microseconds a file, ratio")
     show(
         best({name: lambda run=run: microseconds(run) for name, run in work.items()}, ROUNDS),
         "yaml.load(CSafeLoader)",
         "us",
     )
     statements = ("pass", "import yaml", "import pydantic.main", "import pmgitops.load")
-    print("start of an interpreter; milliseconds, ratio")  # noqa: T201
+    print("start of an interpreter; milliseconds, ratio")
     show(best({statement: lambda line=statement: start(line) for statement in statements}, ROUNDS), "pass", "ms")
 
 

@@ -5,8 +5,6 @@
 Read the ratios: the microseconds are those of the machine at hand.
 """
 
-# ruff: noqa: T201 - printing is what a benchmark is for
-
 from __future__ import annotations
 
 import sys

@@ -12,7 +12,7 @@ SHARD = 500
 
 
 def request(number: int) -> tuple[str, str]:
-    """Path and text of request `number`: one of the six published ones, for somebody of their own, one in twenty too long."""
+    """Path and text of request `number`: a published one for somebody of their own; one in twenty is too long."""
     names = [name for name in EXAMPLES if name != "aws-actions"]
     text = EXAMPLES[names[number % len(names)]]
     text = text.replace("alex@contoso.com", f"user{number}@contoso.com", 1)
@@ -37,7 +37,7 @@ def on_disk(folder: Path, count: int, first: int = 0) -> None:
 
 
 def as_commits(count: int) -> bytes:
-    """A fast-import stream: main with `count` requests and the starter policies, and `change` with one of them changed."""
+    """A fast-import stream: main with `count` requests and the policies, and `change` with one of them changed."""
     stream = io.BytesIO()
     files = [request(number) for number in range(count)]
     files += [(f"policies/{file.name}", file.read_text("utf-8")) for file in (ROOT / "policies").glob("*.yaml")]
