@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from tests.faults.lab import LEASE, PUSH_DEEDS, THOROUGH, laboratory
 from tests.faults.proxy import FAULTS, KILLS, Exchange, Proxy, Script
 
-EXAMPLES, STEPS = (40, 30) if THOROUGH else (4, 14)
+EXAMPLES, STEPS = (40, 30) if THOROUGH else (3, 12)
 NAMES = [f"request-{number}" for number in range(12)]
 POLICIES = ["One", "Two", "Three"]
 LONG = "PT8H"
