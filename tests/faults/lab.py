@@ -206,7 +206,9 @@ class Lab(World):
         return datetime.now(UTC) + timedelta(seconds=float(self.offset.read_text()))
 
     def pass_time(self, seconds: float) -> None:
-        """For everybody: runners and services alike."""
+        """For everybody: runners and services alike, and what is on its way arrives first."""
+        if seconds:
+            self.proxy.rest()
         self.offset.write_text(str(float(self.offset.read_text()) + seconds))
         self.advance(int(seconds))
 

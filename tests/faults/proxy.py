@@ -64,6 +64,7 @@ class Proxy:
         self.stop: Callable[[], None] = lambda: None
         self.seen: list[Exchange] = []
         self.late = 1.3
+        self._under_way = 0
         self._hung_up = threading.Event()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -87,6 +88,12 @@ class Proxy:
         """Let go of those who hang."""
         self._hung_up.set()
         self._hung_up = threading.Event()
+
+    def rest(self, patience: float = 30.0) -> None:
+        """Wait until nothing is under way that will still arrive: time moves here as it does for the runners."""
+        until = time.monotonic() + patience
+        while self._under_way and time.monotonic() < until:
+            time.sleep(0.02)
 
     # Serving
 
@@ -115,8 +122,13 @@ class Proxy:
                     exchange = Exchange(len(self.seen) + 1, method, path, body)
                     self.seen.append(exchange)
                     deed = self.script(exchange)
-                if not self._play(deed, connection, upstream, (method, path, headers, body)):
-                    break
+                    self._under_way += deed != "hanging"
+                try:
+                    if not self._play(deed, connection, upstream, (method, path, headers, body)):
+                        break
+                finally:
+                    with self._lock:
+                        self._under_way -= deed != "hanging"
         self._connections.discard(connection)
         upstream.close()
 
