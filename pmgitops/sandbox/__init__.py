@@ -4,9 +4,9 @@ It imports nothing of pmgitops, so it cannot share its mistakes. Where to read o
 
 server      the socket, the thread, the signals        graph/       requests, their lifecycle, discovery
 app, front  the application and its front door         servicenow/  tables, journals, approvals, attachments
-world       everything one sandbox knows               control      `/_control`, for tests
-store       SQLite: data, ids; clock: its own time     faults       what goes wrong on demand
-behaviour   what a tenant or an instance may change    page         the page for people
+world       everything one sandbox knows               control        `/_control`, for tests
+store       SQLite: data, ids; clock: its own time     faults, deeds  what goes wrong on demand, and how
+behaviour   what a tenant or an instance may change    page           the page for people
 """
 
 from __future__ import annotations

@@ -35,12 +35,32 @@ class Behaviour:
     """ServiceNow: `number` is unique; stock instances do not make it so."""
     hidden: list[str] = field(default_factory=list)
     """ServiceNow: numbers or sys_ids that row ACLs hide, after the page was cut."""
+    unreadable: list[str] = field(default_factory=list)
+    """ServiceNow: fields (`caller_id`, `incident.caller_id`) that ACLs hide: left out of rows, 403 in a query."""
+    unwritable: list[str] = field(default_factory=list)
+    """ServiceNow: fields that ACLs protect: what is written into them is dropped, answered 200 all the same."""
+    locked: list[str] = field(default_factory=list)
+    """ServiceNow: numbers, sys_ids or tables whose rows ACLs protect: a write is answered 403."""
+    api_closed: list[str] = field(default_factory=list)
+    """ServiceNow: tables at which the API-level ACL stops everybody, `*` for all: 403 whatever is asked."""
+    error_details: bool = True
+    """ServiceNow: errors say more in `detail`; otherwise it is null."""
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    """ServiceNow: business rules and data policies, as `servicenow/rules.py` describes them."""
+    state_model: bool = False
+    """ServiceNow: a change may only move along the states of its model."""
     journal_readable: bool = True
     """ServiceNow: the caller may read sys_journal_field; otherwise 200 and no rows."""
     notes_readable: bool = True
     """ServiceNow: the caller sees journal text in a record's display values."""
     basic_auth: bool = True
     """ServiceNow: Basic authentication is let in."""
+    jwt_key: str = ""
+    """ServiceNow: the public key, in PEM, of those who may sign a JWT for the bearer grant; empty refuses the grant."""
+    rate_limit: int = 0
+    """ServiceNow: calls that one user may make in an hour of the sandbox's clock; 0 for any number."""
+    session_queue: int = 0
+    """ServiceNow: calls of one session that may be under way; one more is answered 202, not run. 0 for any number."""
     token_seconds: int = 1800
     """ServiceNow: how long an OAuth token lives, on the sandbox's clock."""
     attachment_encrypted: bool = False

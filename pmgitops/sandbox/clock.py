@@ -1,4 +1,7 @@
-"""The sandbox's time: the real clock plus an offset. An instant is a whole number of microseconds since 1970, UTC."""
+"""The sandbox's time: the real clock, or one that was stopped, plus an offset.
+
+An instant is a whole number of microseconds since 1970, UTC.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,37 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Runs with the real one and can be moved forward, never back."""
+    """Runs with the real one, or stands where it was stopped; can be moved forward, never back."""
 
-    def __init__(self, offset: int = 0) -> None:
-        self.offset = offset
+    def __init__(self, offset: int = 0, stopped: int | None = None) -> None:
+        self.offset, self._stopped = offset, stopped
 
     def now(self) -> int:
         """The present instant."""
-        return time.time_ns() // 1000 + self.offset
+        return (_real() if self._stopped is None else self._stopped) + self.offset
+
+    @property
+    def runs(self) -> bool:
+        """Whether it moves by itself."""
+        return self._stopped is None
+
+    def stop(self) -> None:
+        """Stand still from now on."""
+        self._stopped = _real() if self._stopped is None else self._stopped
+
+    def start(self) -> None:
+        """Go on from where it stands."""
+        if self._stopped is not None:
+            self.offset += self._stopped - _real()
+            self._stopped = None
 
     def advance(self, seconds: float) -> None:
         """Move forward."""
         self.offset += round(seconds * SECOND)
+
+
+def _real() -> int:
+    return time.time_ns() // 1000
 
 
 def moment(instant: int) -> datetime:

@@ -20,6 +20,7 @@ from .graph.routes import change_json, request_json
 from .servicenow.encoded_query import Query, Term
 from .servicenow.errors import ServiceNowError
 from .servicenow.records import Records
+from .servicenow.rules import rules_of
 from .servicenow.tables import TABLES
 from .world import World
 
@@ -32,6 +33,7 @@ def control_routes() -> list[Mount]:
         ("/requests", list_requests, "GET"),
         ("/requests/{id}/{decision}", decide, "POST"),
         ("/clock", show_clock, "GET"),
+        ("/clock/{order}", order_clock, "POST"),
         ("/advance", advance, "POST"),
         ("/reset", reset, "POST"),
         ("/settings", show_settings, "GET"),
@@ -122,7 +124,17 @@ def lifecycle_of(world: World) -> Lifecycle:
 async def show_clock(request: Request) -> Response:
     """The sandbox's time."""
     clock = _world(request).store.clock
-    return JSONResponse({"now": iso(clock.now()), "offsetSeconds": clock.offset / 1e6})
+    return JSONResponse({"now": iso(clock.now()), "runs": clock.runs, "offsetSeconds": clock.offset / 1e6})
+
+
+async def order_clock(request: Request) -> Response:
+    """`stop`: it stands still; `start`: it goes on from where it stands."""
+    clock = _world(request).store.clock
+    orders = {"stop": clock.stop, "start": clock.start}
+    if request.path_params["order"] not in orders:
+        raise HTTPException(404, "the clock can be told to stop or to start")
+    orders[request.path_params["order"]]()
+    return await show_clock(request)
 
 
 async def advance(request: Request) -> Response:
@@ -159,7 +171,9 @@ async def show_settings(request: Request) -> Response:
 async def change_settings(request: Request) -> Response:
     """Change those that are sent."""
     world = _world(request)
-    world.behaviour = world.behaviour.changed(await _json(request))
+    changed = world.behaviour.changed(await _json(request))
+    rules_of(changed.rules)
+    world.behaviour = changed
     return JSONResponse(world.behaviour.as_json())
 
 

@@ -6,26 +6,19 @@ is handled or `after` it has been, when the service has done its work and only t
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import re
 from dataclasses import asdict, dataclass, field
-from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>"
-
-_PREPARED = {
-    "html": (200, _HTML, "text/html; charset=utf-8"),
-    "wrong-json": (200, b'["not", "what", "was", "asked"]', "application/json"),
-    "empty": (202, b"", ""),
-}
-
-Deed = Literal["status", "html", "delay", "cut", "close", "partial", "wrong-json", "empty", "redirect"]
-_DEEDS = ("status", "html", "delay", "cut", "close", "partial", "wrong-json", "empty", "redirect")
+Deed = Literal[
+    "status", "html", "hibernating", "wrong-json", "empty", "redirect", "quota-queued",
+    "delay", "drip", "cut", "partial", "quota", "quota-broken", "gzip", "bomb", "chunked", "hang-up", "close",
+]  # fmt: skip
+"""What may be done, as `deeds.py` tells it."""
+_DEEDS = get_args(Deed)
+_LONGEST = 86400
+_LARGEST = 1 << 30
 
 
 @dataclass
@@ -54,7 +47,11 @@ class Fault:
     location: str = ""
     """For `redirect`."""
     seconds: float = 0.0
-    """How long to wait before the answer; with `delay` that is all that happens."""
+    """How long to wait before the answer, which is all that happens with `delay`; with `drip`, before each piece."""
+    size: int = 0
+    """For `drip` and `chunked`, the bytes of a piece (1 and 16 where nothing is said); for `bomb`, those of the decoded
+    body (64 MiB).
+    """
     id: int = 0
     struck: int = 0
 
@@ -67,6 +64,8 @@ class Fault:
             raise ValueError(f"'do' is one of {', '.join(_DEEDS)}")
         if fault.when not in ("before", "after"):
             raise ValueError("'when' is before or after")
+        if not 0 <= fault.seconds <= _LONGEST or not 0 <= fault.size <= _LARGEST:
+            raise ValueError(f"'seconds' goes up to {_LONGEST}, 'size' up to {_LARGEST}")
         for pattern in (fault.method, fault.path, fault.query):
             _compilable(pattern)
         if fault.do == "redirect" and not 300 <= fault.status < 400:
@@ -123,94 +122,3 @@ class Faults:
                 self._waiting.remove(fault)
             return fault
         return None
-
-
-@dataclass
-class Answer:
-    """A whole answer, held back."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-async def commit(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Carry out a fault on one request; `send` is the server's own, so that the connection can be reached."""
-    answer = None
-    if fault.when == "after" or fault.do in ("cut", "partial", "delay"):
-        answer = await _held_back(app, scope, receive)
-    if fault.seconds:
-        await asyncio.sleep(fault.seconds)
-    if fault.do == "close":
-        abort(send)
-        return
-    if fault.do == "cut" and answer is not None:
-        await _send_cut(answer, send)
-        return
-    await _send(_faulty(fault, answer, scope["path"]), send)
-
-
-def abort(send: Send) -> None:
-    """Drop the connection without an answer."""
-    cycle: Any = getattr(send, "__self__", None)
-    cycle.transport.abort()
-    cycle.disconnected = True  # otherwise the server logs an answer that was forgotten
-
-
-async def _held_back(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
-    answer = Answer(500, [], b"")
-
-    async def keep(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            answer.status, answer.headers = message["status"], list(message["headers"])
-        elif message["type"] == "http.response.body":
-            answer.body += message.get("body", b"")
-
-    await app(scope, receive, keep)
-    return answer
-
-
-def _faulty(fault: Fault, answer: Answer | None, path: str) -> Answer:
-    if fault.do == "delay" and answer is not None:
-        return answer
-    if fault.do == "partial" and answer is not None:
-        # The length fits, so only a reader of the JSON can tell that half of it is missing.
-        return _answer(fault, answer.status, answer.body[: len(answer.body) // 2], "application/json")
-    if fault.do == "redirect":
-        fault.headers.setdefault("Location", fault.location or "/login.do")
-        return _answer(fault, fault.status, b"", "text/html")
-    plain = (fault.status, _refusal(fault.status, path), "application/json")
-    return _answer(fault, *_PREPARED.get(fault.do, plain))
-
-
-def _refusal(status: int, path: str) -> bytes:
-    """What the service itself would say with such a status, where the fault brings no text of its own."""
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
-    graph = {"error": {"code": phrase.title().replace(" ", ""), "message": phrase, "innerError": {}}}
-    servicenow = {"error": {"message": phrase, "detail": None}, "status": "failure"}
-    return json.dumps(graph if path.startswith("/beta/") else servicenow).encode()
-
-
-def _answer(fault: Fault, status: int, body: bytes, content_type: str) -> Answer:
-    if fault.body is not None:
-        body = (fault.body if isinstance(fault.body, str) else json.dumps(fault.body)).encode()
-    headers = {"content-type": fault.content_type or content_type, "content-length": str(len(body)), **fault.headers}
-    encoded = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in headers.items() if value]
-    return Answer(status, encoded, body)
-
-
-async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _send_cut(answer: Answer, send: Send) -> None:
-    """Promise the whole length, send half, hang up."""
-    headers = [(key, value) for key, value in answer.headers if key != b"content-length"]
-    body = answer.body or b"{}"
-    promised = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": promised})
-    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-    cycle: Any = getattr(send, "__self__", None)
-    cycle.transport.close()
-    cycle.disconnected = True

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .clock import iso
-from .faults import commit
+from .deeds import commit
 from .world import World
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -39,6 +39,7 @@ class Front:
         if scope["path"] == "/" or scope["path"].startswith(_OWN):
             await self._app(scope, receive, send)
             return
+        scope["sandbox.certificate"] = _common_name(send)
         body = await _whole_body(receive)
         if body is None:
             await PlainTextResponse("The body is too large.", 413)(scope, receive, send)
@@ -58,16 +59,20 @@ class Front:
         # The fault needs the server's own object behind `send`; see `faults.abort`.
         noting.__self__ = getattr(send, "__self__", None)  # type: ignore[attr-defined]
         query = unquote_plus(scope["query_string"].decode("latin-1"))
-        fault = self._world.faults.strike(scope["method"], scope["path"], query)
         receive = _replay(body)
-        try:
-            if fault is None:
-                await self._app(scope, receive, noting)
-            else:
-                entry["fault"] = fault.do
-                await commit(fault, self._app, scope, receive, noting)
-        finally:
-            entry["caller"] = _unsecret(scope.get("sandbox.caller"))
+        with self._world.visitors.under_way(headers.get("cookie", "")) as before:
+            if 0 < self._world.behaviour.session_queue <= before:
+                await Response(status_code=202)(scope, receive, noting)
+                return
+            fault = self._world.faults.strike(scope["method"], scope["path"], query)
+            try:
+                if fault is None:
+                    await self._app(scope, receive, noting)
+                else:
+                    entry["fault"] = fault.do
+                    await commit(fault, self._app, scope, receive, noting)
+            finally:
+                entry["caller"] = _unsecret(scope.get("sandbox.caller"))
 
 
 def _refusal(scope: Scope, headers: Headers) -> str:
@@ -77,12 +82,21 @@ def _refusal(scope: Scope, headers: Headers) -> str:
         return "The sandbox answers to loopback names only."
     client = scope.get("client")
     own = scope["path"] == "/" or scope["path"].startswith(_OWN)
+    if own and scope["scheme"] == "https":
+        return "The sandbox is controlled over its plain port."
     if own and client and not _LOOPBACK.fullmatch(client[0] if ":" not in client[0] else f"[{client[0]}]"):
         return "The sandbox is controlled from this machine only."
     origin = headers.get("origin")
     if own and scope["method"] not in ("GET", "HEAD") and origin is not None and origin != f"http://{host}":
         return "A page from elsewhere may not control the sandbox."
     return ""
+
+
+def _common_name(send: Send) -> str:
+    """Whom the client certificate names, where one was shown and the handshake has checked it."""
+    cycle: Any = getattr(send, "__self__", None)
+    certificate = cycle.transport.get_extra_info("peercert") or {}
+    return next((name for ((kind, name),) in certificate.get("subject", ()) if kind == "commonName"), "")
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
@@ -120,6 +134,7 @@ def _entry(scope: Scope, headers: Headers, body: bytes, at: str) -> dict[str, An
         "caller": None,
         "fault": None,
         "flags": [],
+        "connection": (scope.get("client") or ("", 0))[1],
     }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .app import application
+from .clock import read_instant
 from .world import World
 
 _HOST = "127.0.0.1"
@@ -25,16 +28,35 @@ _TICK = 0.1
 
 
 class Sandbox:
-    """`with Sandbox() as sandbox:` serves on loopback until the block ends; port 0 takes any free one."""
+    """`with Sandbox() as sandbox:` serves on loopback until the block ends; port 0 takes any free one.
 
-    def __init__(self, *, port: int = 0, state: Path | None = None, seed: int = 0) -> None:
-        self._wanted, self._state, self._seed = port, state, seed
-        self.port = port
+    `seed` decides all ids; `at` (RFC 3339, with an offset) stops the clock there, so that nothing depends on when it
+    runs. With `tls`, the server's side of a handshake, both services answer https too, on a port of their own which
+    controls nothing; a client certificate that it has checked logs in the user of its common name.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        state: Path | None = None,
+        seed: int = 0,
+        at: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._wanted, self._state, self._seed, self._tls = port, state, seed, tls
+        self._at = read_instant(at) if at else None
+        self.port, self.secure_port = port, 0
 
     @property
     def servicenow_host(self) -> str:
         """What a ServiceNow client takes for its instance's host; plain http."""
         return f"{_HOST}:{self.port}"
+
+    @property
+    def secure_host(self) -> str:
+        """The same, for https."""
+        return f"{_HOST}:{self.secure_port}"
 
     @property
     def url(self) -> str:
@@ -50,8 +72,12 @@ class Sandbox:
         """Serve; when this returns, the first request is answered."""
         self._socket = _listen(self._wanted)
         self.port = self._socket.getsockname()[1]
-        self._world = World.open(self._state, self._seed)
+        self._world = World.open(self._state, self._seed, self._at)
         self._server = _Server(_config(self._world))
+        if self._tls:
+            secure = _listen(0)
+            self.secure_port = secure.getsockname()[1]
+            self._server.secure = secure, self._tls
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="sandbox", daemon=True
         )
@@ -76,8 +102,8 @@ class Sandbox:
             time.sleep(0.001)
 
 
-def serve(port: int, state: Path | None, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` is told the address once it answers."""
+def serve(port: int, state: Path | None, ready: Callable[[str], None], *, seed: int = 0, at: str = "") -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is told the address once it answers; the rest is as for `Sandbox`."""
     stop = threading.Event()
 
     def ask_to_stop(*_: Any) -> None:
@@ -85,7 +111,7 @@ def serve(port: int, state: Path | None, ready: Callable[[str], None]) -> None:
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Sandbox(port=port, state=state) as sandbox:
+        with Sandbox(port=port, state=state, seed=seed, at=at) as sandbox:
             ready(sandbox.url)
             stop.wait()
     finally:
@@ -95,6 +121,22 @@ def serve(port: int, state: Path | None, ready: Callable[[str], None]) -> None:
 
 class _Server(uvicorn.Server):
     """Stops at once: whoever is still connected to a stand-in has gone, or is being kept waiting by a fault."""
+
+    secure: tuple[socket.socket, ssl.SSLContext] | None = None
+    """Where to answer https."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's own, which has one kind of socket, and then says that it has started."""
+        more = [await self._serve_https(*self.secure)] if self.secure else []
+        await super().startup(sockets)
+        self.servers += more
+
+    async def _serve_https(self, listener: socket.socket, tls: ssl.SSLContext) -> asyncio.Server:
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = H11Protocol(config=self.config, server_state=self.server_state, app_state={})
+            return made
+
+        return await asyncio.get_running_loop().create_server(protocol, sock=listener, ssl=tls)
 
     async def main_loop(self) -> None:
         """As uvicorn's own, but it does not sleep on when it is asked to stop."""
@@ -140,6 +182,7 @@ def _config(world: World) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         ws="none",
+        http=H11Protocol,  # the same on every machine, whatever else is installed there
         loop="asyncio",
         # The Host header and the peer's address decide who may control the sandbox: nothing may rewrite them.
         proxy_headers=False,

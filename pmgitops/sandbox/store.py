@@ -59,8 +59,8 @@ _TABLES = ("meta", "requests", "changes", "inventory", "records", "contents")
 class Store:
     """One connection, used from the server's own thread alone; ids and times come from here, so they are repeatable."""
 
-    def __init__(self, state: Path | None, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, state: Path | None, seed: int, at: int | None = None) -> None:
+        self._seed, self._at = seed, at
         self._connection = sqlite3.connect(
             str(state) if state else ":memory:", isolation_level=None, check_same_thread=False
         )
@@ -70,7 +70,7 @@ class Store:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.executescript(_SCHEMA)
-        self.clock = Clock(self.remembered("clock"))
+        self.clock = Clock(self.remembered("clock"), at)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -82,10 +82,10 @@ class Store:
         return self.one("SELECT 1 FROM meta LIMIT 1") is None
 
     def erase(self) -> None:
-        """Forget everything, the moved clock too."""
+        """Forget everything, the moved or stopped clock too."""
         for table in _TABLES:
             self.run(f"DELETE FROM {table}")  # noqa: S608
-        self.clock.offset = 0
+        self.clock = Clock(stopped=self._at)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward, and remember it for the next run on the same file."""

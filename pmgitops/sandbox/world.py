@@ -11,6 +11,7 @@ from .behaviour import Behaviour
 from .faults import Faults
 from .graph.catalog import seed_inventory
 from .servicenow.seed import seed_records
+from .servicenow.visitors import Visitors
 from .store import Store
 
 _LONGEST_LOG = 100_000
@@ -23,21 +24,23 @@ class World:
     store: Store
     behaviour: Behaviour = field(default_factory=Behaviour)
     faults: Faults = field(default_factory=Faults)
+    visitors: Visitors = field(default_factory=Visitors)
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LONGEST_LOG))
 
     @classmethod
-    def open(cls, state: Path | None, seed: int) -> World:
-        """In memory, or on a file that may hold an earlier run's state."""
-        world = cls(Store(state, seed))
+    def open(cls, state: Path | None, seed: int, at: int | None = None) -> World:
+        """In memory, or on a file that may hold an earlier run's state; the clock stands at an instant, or runs."""
+        world = cls(Store(state, seed, at))
         if world.store.empty:
             world.furnish()
         return world
 
     def reset(self) -> None:
-        """As it was at first: seeded data, default behaviour, no faults, an empty log, the real time."""
+        """As it was at first: seeded data, default behaviour, no faults, an empty log, its first time."""
         self.store.erase()
         self.behaviour = Behaviour()
         self.faults.clear()
+        self.visitors = Visitors()
         self.log.clear()
         self.furnish()
 

@@ -215,7 +215,10 @@ def test_an_unknown_table_is_a_bad_request(rest):
     answer = rest("GET", "/table/nothing")
 
     assert answer.status_code == 400
-    assert answer.json() == {"error": {"message": "Invalid table nothing", "detail": None}, "status": "failure"}
+    assert answer.json() == {
+        "error": {"message": "Invalid table nothing", "detail": "Table nothing does not exist"},
+        "status": "failure",
+    }
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])

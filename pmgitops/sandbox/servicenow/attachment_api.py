@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from .calls import Call
-from .errors import ServiceNowError, aborted_by_rule, no_record
+from .errors import ServiceNowError, aborted_by_rule, invalid_table, no_record
 from .records import Record, as_text
 from .table_api import page_of_records
 from .tables import TABLES
@@ -23,6 +23,7 @@ _TABLE = "sys_attachment"
 async def list_attachments(request: Request) -> Response:
     """`GET /attachment`; at most 1000 unless told otherwise."""
     call = Call(request, limit=1000)
+    call.acl.admit(_TABLE)
     records, headers = page_of_records(call, _TABLE)
     return JSONResponse({"result": [_shown(call, record) for record in records]}, headers=headers)
 
@@ -58,11 +59,12 @@ async def one_attachment(request: Request) -> Response:
     record = _found(call)
     if request.method in ("GET", "HEAD"):
         return JSONResponse({"result": _shown(call, record)})
+    wanted = {} if request.method == "DELETE" else await call.body()
+    call.acl.permit_write("Delete" if request.method == "DELETE" else "Update", _TABLE, record)
     with call.world.store.transaction():
         if request.method == "DELETE":
             call.records.delete(record)
         else:
-            wanted = await call.body()
             call.records.update(record, {"file_name": as_text(wanted.get("file_name")) or record.fields["file_name"]})
     return Response(status_code=204)
 
@@ -77,21 +79,25 @@ async def download(request: Request) -> Response:
 
 
 def _found(call: Call) -> Record:
+    call.acl.admit(_TABLE)
     record = call.records.get(_TABLE, call.request.path_params["sys_id"])
-    if record is None or not call.records.visible(record):
+    if record is None or not call.acl.shows(record):
         raise no_record()
     return record
 
 
 def _attach(call: Call, names: dict[str, str], kind: str, content: bytes) -> Response:
+    call.acl.admit(_TABLE)
     missing = [name for name in ("table_name", "table_sys_id", "file_name") if not names.get(name)]
     if missing:
         raise ServiceNowError(400, f"Missing parameter: {', '.join(missing)}", None)
     if names["table_name"] not in TABLES:
-        raise ServiceNowError(400, f"Invalid table {names['table_name']}", None)
+        raise invalid_table(names["table_name"])
     target = call.records.get(names["table_name"], names["table_sys_id"])
-    if target is None or not call.records.visible(target):
+    if target is None or not call.acl.shows(target):
         raise no_record()
+    call.acl.permit_write("Insert", _TABLE)
+    call.acl.permit_write("Update", target.table, target)
     digest = hashlib.sha256(content).hexdigest()
     _refuse_by_property(call, names, content, digest)
     with call.world.store.transaction():
@@ -124,8 +130,8 @@ def _refuse_by_property(call: Call, names: dict[str, str], content: bytes, diges
 
 def _shown(call: Call, record: Record) -> dict[str, str]:
     """The Attachment API knows stored values only, and makes the link for the address it is asked at."""
-    shown = {name: value for name, value in record.fields.items() if name != "sys_class_name"}
-    return shown | {"download_link": f"{call.api}/attachment/{record.sys_id}/file"}
+    fields = record.fields | {"download_link": f"{call.api}/attachment/{record.sys_id}/file"}
+    return {name: value for name, value in fields.items() if name != "sys_class_name" and call.acl.reads(_TABLE, name)}
 
 
 def _parts(kind: str, body: bytes) -> dict[str, Message]:

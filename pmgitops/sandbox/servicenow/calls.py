@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from starlette.requests import Request
 
+from pmgitops.sandbox.clock import moment
 from pmgitops.sandbox.world import World
 
-from .encoded_query import Query, parse
-from .errors import ServiceNowError
+from .acl import Acl
+from .encoded_query import Asked, Query, parse
+from .errors import ServiceNowError, invalid_table
 from .records import Record, Records
 from .rendering import Manner, Rendering, known_field
+from .rules import Rules, rules_of
 from .tables import TABLES
 
 _LARGEST_BODY = 10 * 1024 * 1024
@@ -25,7 +29,11 @@ class Call:
     def __init__(self, request: Request, *, limit: int = 10000) -> None:
         self.request = request
         self.world: World = request.app.state.world
-        self.records = Records(self.world.store, self.world.behaviour, request.scope["sandbox.caller"])
+        behaviour = self.world.behaviour
+        rules = Rules(rules_of(behaviour.rules), behaviour.state_model)
+        self.caller: str = request.scope["sandbox.caller"]
+        self.records = Records(self.world.store, behaviour, self.caller, rules)
+        self.acl = Acl(behaviour)
         self.limit = self._whole("sysparm_limit", limit)
         self.offset = self._whole("sysparm_offset", 0)
         prefix = request.url.path.partition("/api/now")[2].split("/")[1]
@@ -42,10 +50,11 @@ class Call:
         return self.text(name).lower() == "true"
 
     def table(self) -> str:
-        """The table of the path; 400 where there is none."""
+        """The table of the path; 400 where there is none, 403 where its API is closed."""
         name: str = self.request.path_params["table"]
         if name not in TABLES:
-            raise ServiceNowError(400, f"Invalid table {name}", None)
+            raise invalid_table(name)
+        self.acl.admit(name)
         return name
 
     def accepts_json(self) -> None:
@@ -82,7 +91,8 @@ class Call:
             for name, value in self.request.query_params.items()
             if not name.startswith("sysparm_") and known_field(table, name)
         )
-        query = parse(text, lambda name: known_field(table, name))
+        query = parse(text, table, Asked(known_field, self._myself, self._day, self.records.find))
+        self.acl.permit_query(query.fields)
         entry = self.request.scope.get("sandbox.entry", {"flags": []})
         entry["flags"] += [f"invalid term: {term}" for term in query.invalid]
         entry["flags"] += [f"javascript: {term}" for term in query.scripted]
@@ -99,6 +109,25 @@ class Call:
             api=self.api,
         )
         return Rendering(self.world.store, self.records, self.world.behaviour, manner).show(record, table)
+
+    def _myself(self) -> str:
+        """The caller's own sys_id, which the dynamic filter "Me" stands for."""
+        row = self.world.store.one(
+            "SELECT sys_id FROM records WHERE json_extract(fields, '$.user_name') = ?", self.caller
+        )
+        return str(row["sys_id"]) if row else ""
+
+    def _day(self, label: str) -> tuple[str, str] | None:
+        """First and last second of a day in the user's time zone, as they are stored; the day by its date or name."""
+        zone = timedelta(hours=self.world.behaviour.display_offset_hours)
+        today = (moment(self.world.store.clock.now()) + zone).date()
+        days = {"Today": 0, "Yesterday": -1, "Tomorrow": 1}
+        try:
+            day = today + timedelta(days=days[label]) if label in days else date.fromisoformat(label)
+        except ValueError:
+            return None
+        begin = datetime.combine(day, time()) - zone
+        return f"{begin:%Y-%m-%d %H:%M:%S}", f"{begin + timedelta(days=1, seconds=-1):%Y-%m-%d %H:%M:%S}"
 
     def _whole(self, name: str, default: int) -> int:
         text = self.text(name)

@@ -13,12 +13,14 @@ from pmgitops.sandbox.store import Store, compact
 
 from .encoded_query import Query, Term
 from .errors import aborted_by_rule
+from .rules import Rules, Write
 from .tables import TABLES, family, fields_of, lineage
 
 Fields = dict[str, str]
 
 _INDEXED = ("number", "element_id", "sysapproval", "table_sys_id", "email", "user_name", "sys_id")
 _FIRST_NUMBER = 40000
+_DECIDING = ("rejected", "requested", "approved")
 _DEFAULTS = {
     "incident": {"state": "1"},
     "change_request": {"state": "-5", "type": "normal"},
@@ -42,8 +44,8 @@ class Record:
 class Records:
     """The database of the instance, as one caller works on it."""
 
-    def __init__(self, store: Store, behaviour: Behaviour, user: str) -> None:
-        self._store, self._behaviour, self._user = store, behaviour, user
+    def __init__(self, store: Store, behaviour: Behaviour, user: str, rules: Rules | None = None) -> None:
+        self._store, self._behaviour, self._user, self._rules = store, behaviour, user, rules or Rules()
 
     def get(self, table: str, sys_id: str) -> Record | None:
         """One record of a table or of one that extends it."""
@@ -86,11 +88,6 @@ class Records:
         value = record.fields.get(name)
         return self.get(declared.refers, value) if declared and declared.refers and value else None
 
-    def visible(self, record: Record) -> bool:
-        """Whether row ACLs let the caller see it."""
-        hidden = self._behaviour.hidden
-        return record.sys_id not in hidden and record.fields.get("number", "") not in hidden
-
     def insert(self, table: str, wanted: dict[str, Any]) -> Record:
         """A new record, numbered and stamped."""
         declared = fields_of(table)
@@ -107,11 +104,15 @@ class Records:
         if "opened_at" in declared:
             fields |= {"opened_at": fields["opened_at"] or now, "opened_by": fields["opened_by"] or self._own_id()}
         record = self._ruled(Record(table, fields), {})
+        write = Write(table, wanted, {}, record.fields)
+        self._rules.check(write)
         self._store.run(
             "INSERT INTO records (sys_id, class, fields) VALUES (?, ?, ?)", record.sys_id, table, compact(record.fields)
         )
         self._journal(record, wanted)
-        return record
+        if table == "sysapproval_approver" and fields["state"] in _DECIDING:
+            self._derive_approval(record)
+        return self._followed_up(record, write)
 
     def update(self, record: Record, wanted: dict[str, Any]) -> Record:
         """Change the fields given and no other; a write that changes nothing leaves no trace."""
@@ -120,6 +121,8 @@ class Records:
         if changed.fields == record.fields and not noted:
             return record
         changed = self._ruled(changed, record.fields)
+        write = Write(record.table, wanted, record.fields, changed.fields)
+        self._rules.check(write)
         changed.fields.update(
             sys_updated_on=self._now(), sys_updated_by=self._user,
             sys_mod_count=str(int(record.fields["sys_mod_count"]) + 1),
@@ -127,12 +130,20 @@ class Records:
         self._save(changed)
         if changed.table == "sysapproval_approver":
             self._derive_approval(changed)
-        return changed
+        return self._followed_up(changed, write)
 
     def delete(self, record: Record) -> None:
         """Remove one record."""
         self._store.run("DELETE FROM records WHERE sys_id = ?", record.sys_id)
+        if record.table == "sysapproval_approver":
+            self._derive_approval(record)
         self._store.run("DELETE FROM contents WHERE sys_id = ?", record.sys_id)
+
+    def _followed_up(self, record: Record, write: Write) -> Record:
+        """What rules make of a record after it was written, in their own name."""
+        for change in self._rules.after(write):
+            record = Records(self._store, self._behaviour, "system").update(record, change)
+        return record
 
     def _save(self, record: Record) -> None:
         self._store.run("UPDATE records SET fields = ? WHERE sys_id = ?", compact(record.fields), record.sys_id)
@@ -183,7 +194,7 @@ class Records:
         return Record(record.table, fields)
 
     def _derive_approval(self, approver: Record) -> None:
-        """A ticket is rejected by one, and approved when nobody is left to be asked."""
+        """A ticket is rejected by one, and approved when nobody is left to be asked; who withdraws is asked again."""
         ticket = self.get("task", approver.fields["sysapproval"])
         if ticket is None:
             return
@@ -192,10 +203,11 @@ class Records:
             " WHERE json_extract(fields, '$.sysapproval') = ?"
         )
         states = {row["state"] for row in self._store.all(sql, ticket.sys_id)}
-        if "rejected" in states:
-            self.update(ticket, {"approval": "rejected"})
-        elif "approved" in states and "requested" not in states:
-            self.update(ticket, {"approval": "approved"})
+        for state in _DECIDING:
+            if state in states:
+                self.update(ticket, {"approval": state})
+                return
+        self.update(ticket, {"approval": "not requested"})
 
     def _journal(self, record: Record, wanted: dict[str, Any]) -> bool:
         """Append what was written into journal fields; the same text twice is two entries."""

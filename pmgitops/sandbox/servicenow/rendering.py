@@ -9,6 +9,7 @@ from typing import Any
 from pmgitops.sandbox.behaviour import Behaviour
 from pmgitops.sandbox.store import Store
 
+from .acl import Acl
 from .records import Record, Records
 from .tables import TABLES, Field, fields_of
 
@@ -30,6 +31,7 @@ class Rendering:
 
     def __init__(self, store: Store, records: Records, behaviour: Behaviour, manner: Manner) -> None:
         self._store, self._records, self._behaviour, self._manner = store, records, behaviour, manner
+        self._acl = Acl(behaviour)
 
     def show(self, record: Record, table: str) -> dict[str, Any]:
         """A record as seen through a table: one asked as a task has no fields but a task's."""
@@ -37,6 +39,8 @@ class Rendering:
         shown = {}
         for name in names:
             reached, leaf = self._reach(record, name, table)
+            if reached is not None and not self._acl.reads(reached.table, leaf):
+                continue
             if reached is not None:
                 declared = fields_of(reached.table)[leaf]
                 shown[name] = self._value(reached, leaf, declared)
@@ -135,7 +139,7 @@ class Rendering:
 def known_field(table: str, name: str) -> bool:
     """Whether a (dot-walked) name leads to a field, through the tables that references declare."""
     first, _, rest = name.partition(".")
-    declared = fields_of(table).get(first)
+    declared = fields_of(table).get(first) if table in TABLES else None
     if declared is None or not rest:
         return declared is not None
     return bool(declared.refers) and known_field(declared.refers, rest)

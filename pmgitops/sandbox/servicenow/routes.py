@@ -5,21 +5,23 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from pmgitops.sandbox.deeds import LOGIN_PAGE
 from pmgitops.sandbox.world import World
 
 from . import attachment_api, table_api
 from .errors import ServiceNowError, refuse
-from .gate import Gate, Tokens, give_token
+from .gate import Gate, give_token
 
 _VERSIONS = ("", "/v1", "/v2")
 
 
 def servicenow(world: World) -> Starlette:
     """The application to mount at the root, after everything else."""
-    tokens = Tokens(world)
-    routes = [Route("/oauth_token.do", give_token, methods=["POST"])]
+    routes = [Route("/oauth_token.do", give_token, methods=["POST"]), Route("/login.do", login_page)]
     for version in _VERSIONS:
         api = f"/api/now{version}"
         routes += [
@@ -35,8 +37,13 @@ def servicenow(world: World) -> Starlette:
         ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Gate, world=world, tokens=tokens)],
+        middleware=[Middleware(Gate, world=world)],
         exception_handlers={ServiceNowError: refuse, HTTPException: refuse, Exception: refuse},
     )
-    app.state.world, app.state.tokens = world, tokens
+    app.state.world = world
     return app
+
+
+async def login_page(_: Request) -> Response:
+    """What a browser, or who follows redirects like one, is sent to."""
+    return HTMLResponse(LOGIN_PAGE)

@@ -18,7 +18,8 @@ async def list_or_create(request: Request) -> Response:
     call.accepts_json()
     table = call.table()
     if request.method == "POST":
-        wanted = await call.body()
+        wanted = call.acl.writable(table, await call.body())
+        call.acl.permit_write("Insert", table)
         with call.world.store.transaction():
             record = call.records.insert(table, wanted)
         return _written(call, record, table, 201)
@@ -30,12 +31,13 @@ async def one(request: Request) -> Response:
     call = Call(request)
     call.accepts_json()
     table = call.table()
-    wanted = await call.body() if request.method in ("PUT", "PATCH") else {}
+    wanted = call.acl.writable(table, await call.body()) if request.method in ("PUT", "PATCH") else {}
     record = call.records.get(table, request.path_params["sys_id"])
-    if record is None or not call.records.visible(record) or _blind(call, table):
+    if record is None or not call.acl.shows(record) or _blind(call, table):
         raise no_record()
     if request.method in ("GET", "HEAD"):
         return JSONResponse({"result": call.show(record, table)})
+    call.acl.permit_write("Delete" if request.method == "DELETE" else "Update", record.table, record)
     with call.world.store.transaction():
         if request.method == "DELETE":
             call.records.delete(record)
@@ -52,7 +54,7 @@ def page_of_records(call: Call, table: str) -> tuple[list[Record], dict[str, str
     headers = {} if call.flag("sysparm_no_count") else {"X-Total-Count": str(len(found))}
     if not call.flag("sysparm_suppress_pagination_header"):
         headers |= _links(call, len(found))
-    return [record for record in page if call.records.visible(record)], headers
+    return [record for record in page if call.acl.shows(record)], headers
 
 
 def _page(call: Call, table: str) -> Response:
