@@ -17,7 +17,7 @@ from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
 from pmgitops.model.finding import Finding
 from pmgitops.model.problem import shown
-from pmgitops.model.scalars import Count, Grammar, Value, refuse
+from pmgitops.model.scalars import Grammar, Value, Whole, refuse
 
 TargetName = Literal["permissions-management"]
 Gate = Literal["required", "warn", "off"]
@@ -184,8 +184,10 @@ class LedgerSettings(Value):
 class Limits(Value):
     """What a single run may do without being asked."""
 
-    max_cancellations: Count = 10
-    """More cancellations than this need `--allow mass-cancel`."""
+    max_cancellations: Annotated[int, Whole(0, 9999)] = 10
+    """More cancellations than this need `--allow mass-cancel`; with 0, each does."""
+    parallel: Annotated[int, Whole(1, 32)] = 8
+    """Requests that are sent at once, 1 to 32."""
 
 
 class Config(Value):

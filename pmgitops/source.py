@@ -454,13 +454,13 @@ class WorkTree:
         # What lstat called a file may have been exchanged since: a link is not followed, a pipe is not waited for.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            with open(os.open(os.path.join(os.fsencode(self.root), _bytes(path)), flags), "rb") as file:  # noqa: PTH118, PTH123 - bytes, flags
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
-                content = file.read(limit + 1)
+            file = os.open(os.path.join(os.fsencode(self.root), _bytes(path)), flags)  # noqa: PTH118 - bytes
+            try:
+                return _plain_content(file, limit)
+            finally:
+                os.close(file)
         except OSError as error:
             raise _unreadable(path, error) from None
-        return content if len(content) <= limit else None
 
 
 def redacted(text: str) -> str:
@@ -592,13 +592,31 @@ def _walk(root: bytes, folder: bytes) -> Iterator[Blob]:
         if name.endswith(b"/"):
             yield from _walk(root, folder + name)
         else:
-            yield Blob(_text(folder + name), "", _git_mode(entry.stat(follow_symlinks=False).st_mode))
+            yield Blob(_text(folder + name), "", _listed_mode(entry))
+
+
+def _plain_content(file: int, limit: int) -> bytes | None:
+    """What an open file holds; None where it is no plain one, or holds more than `limit` bytes."""
+    # Without a file object around it: making one takes as long as all the rest.
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        return None
+    content = os.read(file, status.st_size + 1)
+    while len(content) < status.st_size and (more := os.read(file, limit)):
+        content += more
+    return content if len(content) <= limit else None
+
+
+def _listed_mode(entry: os.DirEntry[bytes]) -> str:
+    """The mode of a directory's entry; a plain file is not asked for more than the directory says of it already."""
+    plain = entry.is_file(follow_symlinks=False)
+    return "100644" if plain else _git_mode(entry.stat(follow_symlinks=False).st_mode)
 
 
 def _git_mode(mode: int) -> str:
     """Git's mode of a file on disk; what git has no mode for (pipes, devices) keeps its own, which is no file's."""
     if stat.S_ISREG(mode):
-        return "100755" if mode & stat.S_IXUSR else "100644"
+        return "100644"  # whether it may be executed is no business of ours
     return SYMLINK if stat.S_ISLNK(mode) else f"0{stat.S_IFMT(mode):o}"
 
 

@@ -156,6 +156,7 @@ def hand(
         clock=clock,
         progress=progress,
         stopping=stopping,
+        parallel=space.config.limits.parallel,
     )
     return Hand(reconciler, tickets)
 

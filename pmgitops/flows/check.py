@@ -31,7 +31,7 @@ class Checked:
 
 def check(tree: WorkTree, paths: Sequence[str], desk: Desk, *, workers: int = 1) -> Checked:
     """Judge the requests in a folder on disk, by the rules beside them."""
-    blobs = sorted({blob for path in paths for blob in tree.blobs(path)})
+    blobs = list(dict.fromkeys(blob for path in paths for blob in tree.blobs(path)))
     judged = judging.judge_all(tree, blobs, desk, workers=workers)
     return _checked(judged, desk, unique(blob.path for blob in blobs))
 

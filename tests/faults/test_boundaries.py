@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.faults.lab import PUSH_DEEDS, THOROUGH, Lab, laboratory
+from tests.faults.lab import LEASE, PUSH_DEEDS, THOROUGH, Lab, laboratory
 from tests.faults.proxy import FAULTS, KILLS, Exchange, Proxy, Script
 from tests.world import ENVIRONMENT
 
@@ -64,6 +64,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Template
 
 def prepared(folder: Path, proxy: Proxy) -> Template:
     with laboratory(folder / "before", proxy) as lab:
+        lab.configure(f"ledger: {{lease: {LEASE}s}}\nlimits: {{parallel: 1}}\n")  # one after another: every boundary has its number
         lab.request("gone", policy="Gone")
         lab.push("one that will go")
         assert lab.apply().code == 0

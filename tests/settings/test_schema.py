@@ -48,7 +48,7 @@ def test_it_takes_what_the_loader_takes() -> None:
         "tickets: {S: {host: x, states: {incident: []}}}",
         "ledger: {ref: refs/tags/x}",
         "ledger: {lease: 1h}",
-        "limits: {maxCancellations: 0}",
+        "limits: {maxCancellations: -1}",
     ],
 )
 def test_it_refuses_what_a_schema_can_refuse(text: str) -> None:
