@@ -138,8 +138,9 @@ def plan(folder: Path, base: str | None, head: str | None, form: str, offline: b
     from pmgitops.report import plans
 
     root = wiring.root_of(folder)
-    space = wiring.workspace(root, merged=base is None and not offline, at=base)
-    if not offline:
+    merged = base is None and not offline
+    space = wiring.workspace(root, merged=merged, at=base)
+    if not merged and not offline:
         space.ledger.refresh()
     sight = space.sight({} if offline else wiring.ticket_systems(space.config))
     before = space.repository.commit(base) if base else None
@@ -161,12 +162,14 @@ def apply(folder: Path, digest: str | None, allow: tuple[str, ...], form: str) -
     from pmgitops.report import outcomes
 
     space = wiring.workspace(wiring.root_of(folder), merged=True)
-    space.ledger.refresh()
-    tickets = wiring.ticket_systems(space.config)  # one login serves the gate and the notes
-    sight = space.sight(tickets)
-    with _progress() as progress, _interruptible() as stopping:
-        hand = wiring.hand(space, sight, tickets, progress=progress, stopping=stopping)
-        applied = flow.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
+    if flow.at_rest(space.book(), space.head):
+        applied = flow.Applied(space.head)
+    else:
+        tickets = wiring.ticket_systems(space.config)  # one login serves the gate and the notes
+        sight = space.sight(tickets)
+        with _progress() as progress, _interruptible() as stopping:
+            hand = wiring.hand(space, sight, tickets, progress=progress, stopping=stopping)
+            applied = flow.apply(sight, hand, space.head, digest=digest, allow=frozenset(allow))
     click.echo(outcomes.applied_json(applied) if form == "json" else outcomes.applied_text(applied))
     _leave(_applied(applied))
 

@@ -296,21 +296,18 @@ class Repository:
             raise UsageError(f"there is no remote {name!r}", hint=f"git remote add {name} URL")
         return redacted(found.output.decode("utf-8", "replace").strip())
 
-    def tip(self, remote: str, ref: str, timeout: float) -> str | None:
-        """The commit that `ref` stands at, as the remote says now; None where it has no such ref.
+    def tips(self, remote: str, refs: Sequence[str], timeout: float) -> dict[str, str]:
+        """The commits that `refs` stand at, as the remote says now; without those that it does not have.
 
         Raises:
             TemporaryRemoteError: The remote did not answer.
             PermanentRemoteError: The remote does not let us in.
         """
-        listed = self.run("ls-remote", "--refs", "--", remote, ref, timeout=timeout)
+        listed = self.run("ls-remote", "--refs", "--", remote, *refs, timeout=timeout)
         if not listed.succeeded:
             raise unreachable(remote, listed)
-        for line in listed.output.decode().splitlines():
-            oid, _, name = line.partition("\t")
-            if name == ref:
-                return oid
-        return None
+        found = (line.partition("\t") for line in listed.output.decode().splitlines())
+        return {ref: commit for commit, _, ref in found if ref in refs}
 
     def fetch(self, remote: str, ref: str, timeout: float) -> None:
         """Bring over the objects of a remote's ref; no ref of this repository moves, FETCH_HEAD neither.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pmgitops.flows.apply import Hand
     from pmgitops.flows.plan import Sight
+    from pmgitops.ledger.book import Book
     from pmgitops.ledger.git import GitLedger
     from pmgitops.secrets import Secrets
     from pmgitops.targets.interface import Reader, Writer
@@ -89,33 +90,49 @@ class Workspace:
     def sight(self, tickets: Mapping[str, ServiceNow]) -> Sight:
         """What deciding may look at. A pull request has no credentials for `tickets`, and reads none."""
         from pmgitops.flows.plan import Sight  # noqa: PLC0415  # `check` is quicker without a ledger
-        from pmgitops.ledger.book import Book  # noqa: PLC0415
 
-        desk = desk_of_commit(self.repository, self.head)
-        return Sight(self.repository, Book(self.ledger, clock), desk, tickets)
+        return Sight(self.repository, self.book(), desk_of_commit(self.repository, self.head), tickets)
+
+    def book(self) -> Book:
+        """The ledger, read as where each request stands."""
+        from pmgitops.ledger.book import Book  # noqa: PLC0415  # as above
+
+        return Book(self.ledger, clock)
 
 
 def workspace(root: Path, *, merged: bool, at: str | None = None) -> Workspace:
-    """The repository at `root`, trusting its branch as the remote has it now (`merged`), or else `at` (HEAD)."""
+    """The repository at `root`, trusting its branch as the remote has it now (`merged`), or else `at` (HEAD).
+
+    With `merged`, the ledger is read as the remote has it now, too: both are asked for at once.
+    """
     repository = Repository(root)
     here = repository.commit(at or "HEAD")
-    head = _merged_head(repository, config_of(repository, here)) if merged else here
-    config = config_of(repository, head)
-    return Workspace(repository, config, ledger(repository, config), head)
+    config = config_of(repository, here)
+    if not merged:
+        return Workspace(repository, config, ledger(repository, config), here)
+    head, tip = _merged(repository, config, here)
+    trusted = config if head == here else config_of(repository, head)
+    space = Workspace(repository, trusted, ledger(repository, trusted), head)
+    if trusted.ledger == config.ledger:
+        space.ledger.follow(tip)
+    else:
+        space.ledger.refresh()
+    return space
 
 
-def _merged_head(repository: Repository, config: Config) -> str:
-    """The commit that the branch stands at on the remote: what is merged is what was pushed there."""
+def _merged(repository: Repository, config: Config, here: str) -> tuple[str, str | None]:
+    """Where the remote has the branch and the ledger: what is merged is what was pushed there."""
     repository.refuse_shallow()
     remote, ref = config.ledger.remote, f"refs/heads/{config.branch}"
     repository.remote(remote)
-    tip = repository.tip(remote, ref, NETWORK)
-    if tip is None:
+    tips = repository.tips(remote, [ref, config.ledger.ref], NETWORK)
+    if ref not in tips:
         raise UsageError(
             f"{remote} has no branch {config.branch!r}", hint=f"push it, or name another one as `branch` in {CONFIG}"
         )
-    repository.fetch(remote, ref, NETWORK)
-    return repository.commit(tip)
+    if tips[ref] != here:
+        repository.fetch(remote, ref, NETWORK)
+    return repository.commit(tips[ref]), tips.get(config.ledger.ref)
 
 
 def ledger(repository: Repository, config: Config) -> GitLedger:

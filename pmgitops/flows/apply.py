@@ -12,6 +12,7 @@ from pmgitops.crew import Stopped, unless_stopped
 from pmgitops.errors import UnsafeError
 from pmgitops.flows import REQUESTS
 from pmgitops.flows.plan import Decision, Judgement, Sight, decide, desired
+from pmgitops.ledger.book import Book
 from pmgitops.load import RequestFile, passed_over
 from pmgitops.model.finding import Finding
 from pmgitops.plan import Held, Plan
@@ -29,8 +30,8 @@ class Applied:
     """What one run of `apply` came to."""
 
     commit: str
-    digest: str
-    results: tuple[Result, ...]
+    digest: str = field(default_factory=lambda: Plan(()).digest)
+    results: tuple[Result, ...] = ()
     findings: tuple[Finding, ...] = ()
     undelivered: tuple[outbox.Undelivered, ...] = ()
     interrupted: bool = False
@@ -55,6 +56,11 @@ class Hand:
 
     reconciler: Reconciler
     tickets: Mapping[str, TicketWriter] = field(default_factory=dict)
+
+
+def at_rest(book: Book, head: str) -> bool:
+    """Whether there is nothing to do: the tree is the one that was applied last, and no request is open."""
+    return book.run().get("commit") == head and not book.load_open()
 
 
 def apply(
@@ -92,9 +98,9 @@ class _Run:
         """Everything, in order. Raises Stopped between two things, or in the middle of one that only reads."""
         sight, reconciler, head = self.sight, self.hand.reconciler, self.head
         known = reconciler.clock()
-        applied, names = sight.book.run().get("commit"), sight.book.load_open()
-        if applied == head and not names:
+        if at_rest(sight.book, head):
             return
+        applied, names = sight.book.run().get("commit"), sight.book.load_open()
         _refuse_a_rewritten_branch(sight.repository, applied, head, allow)
         _refuse_an_emptied_tree(sight, head, names, allow)
 

@@ -119,7 +119,10 @@ class GitLedger:
         if not self._connected:
             self._repository.refuse_shallow()
             self._repository.remote(self._remote)
-        tip = self._repository.tip(self._remote, self._ref, self._timeout)
+        self.follow(self._repository.tips(self._remote, [self._ref], self._timeout).get(self._ref))
+
+    def follow(self, tip: str | None) -> None:
+        """Move `head` to `tip`, where the remote stands: `refresh` for who has asked it already. Raises like it."""
         if tip != self._head:
             self._follow(tip)
         self._connected = True

@@ -50,8 +50,7 @@ def test_asks_where_a_ref_stands(folder, commit, git, tmp_path):
     git(tmp_path, "clone", "-q", str(folder), "clone")
     repository = Repository(tmp_path / "clone")
     moved = commit({"a": b"2"})
-    assert repository.tip("origin", "refs/heads/main", 10) == moved
-    assert repository.tip("origin", "refs/heads/nope", 10) is None
+    assert repository.tips("origin", ["refs/heads/main", "refs/heads/nope"], 10) == {"refs/heads/main": moved}
 
 
 def test_fetching_moves_no_ref(folder, commit, git, tmp_path):
@@ -71,11 +70,11 @@ def test_does_not_prompt_and_does_not_tell_the_password(folder, commit, git, shu
     commit({"a": b""})
     git(folder, "remote", "add", "origin", f"http://user:s3cret@127.0.0.1:{shut_out}/x.git")
     with pytest.raises(PermanentRemoteError, match="does not let us in") as error:
-        Repository(folder).tip("origin", "refs/heads/main", 10)
+        Repository(folder).tips("origin", ["refs/heads/main"], 10)
     assert "s3cret" not in str(error.value)
     git(folder, "remote", "set-url", "origin", f"http://127.0.0.1:{shut_out}/x.git")
     with pytest.raises(PermanentRemoteError, match="could not read Username"):
-        Repository(folder).tip("origin", "refs/heads/main", 10)
+        Repository(folder).tips("origin", ["refs/heads/main"], 10)
 
 
 def test_does_not_wait_for_a_silent_remote(folder, commit, git):
@@ -84,7 +83,7 @@ def test_does_not_wait_for_a_silent_remote(folder, commit, git):
         git(folder, "remote", "add", "origin", f"http://127.0.0.1:{silent.getsockname()[1]}/x.git")
         begun = time.monotonic()
         with pytest.raises(TemporaryRemoteError, match=r"did not end within 0\.2 seconds"):
-            Repository(folder).tip("origin", "refs/heads/main", 0.2)
+            Repository(folder).tips("origin", ["refs/heads/main"], 0.2)
     assert time.monotonic() - begun < 2
 
 
@@ -92,4 +91,4 @@ def test_says_that_a_remote_is_gone(folder, commit, git, tmp_path):
     commit({"a": b""})
     git(folder, "remote", "add", "origin", str(tmp_path / "nowhere"))
     with pytest.raises(TemporaryRemoteError, match="cannot be reached"):
-        Repository(folder).tip("origin", "refs/heads/main", 10)
+        Repository(folder).tips("origin", ["refs/heads/main"], 10)
