@@ -69,17 +69,19 @@ class Book:
         if not self._pending:
             return frozenset()
         entries, self._pending = self._pending, []
-        moved = self._moved(entries)
+        at = self._clock().replace(microsecond=0)  # as events tell it
+        moved = self._moved(entries, instant_text(at))
         opened = {name for name, stands in moved.items() if stands.open}
-        lost = self._ledger.append(entries, opened=opened, closed=moved.keys() - opened)
-        # What was written is read again, so that a standing never differs from what its events say.
-        self._standings = {name: stands for name, stands in self._standings.items() if name not in moved}
-        self.load(moved)
+        lost = self._ledger.append(entries, at=at, opened=opened, closed=moved.keys() - opened)
+        # What was written is folded in as reading it would; what others have moved is read again.
+        self._standings |= moved
+        for name in lost:
+            self._standings.pop(name, None)
+        self.load(lost - {RUN})
         return lost
 
-    def _moved(self, entries: Iterable[Entry]) -> dict[str, Standing]:
-        """The standings as they will be, to tell which requests stay open."""
-        at = instant_text(self._clock())
+    def _moved(self, entries: Iterable[Entry], at: str) -> dict[str, Standing]:
+        """The standings as the entries leave them."""
         moved: dict[str, Standing] = {}
         for entry in entries:
             if entry.name != RUN:

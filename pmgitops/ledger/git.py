@@ -173,7 +173,12 @@ class GitLedger:
     # Writing
 
     def append(
-        self, entries: Sequence[Entry], *, opened: Collection[str] = (), closed: Collection[str] = ()
+        self,
+        entries: Sequence[Entry],
+        *,
+        at: datetime | None = None,
+        opened: Collection[str] = (),
+        closed: Collection[str] = (),
     ) -> frozenset[str]:
         """Make the entries durable at the remote, all in one commit; says whose were NOT written.
 
@@ -190,7 +195,7 @@ class GitLedger:
         batch = _Batch.of(entries, opened, closed)
         if not batch.entries:
             return frozenset()
-        at = self._clock().astimezone(UTC)
+        at = (at or self._clock()).astimezone(UTC)
         trouble: DeliveryError | None = None
         unsure: _Draft | None = None
         for _ in _attempts(self._patience):

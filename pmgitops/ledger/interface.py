@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from pmgitops.errors import UnsafeError
@@ -104,13 +105,18 @@ class Ledger(Protocol):
         """Every name that has a history, in no particular order; not `RUN`."""
 
     def append(
-        self, entries: Sequence[Entry], *, opened: Collection[str] = (), closed: Collection[str] = ()
+        self,
+        entries: Sequence[Entry],
+        *,
+        at: datetime | None = None,
+        opened: Collection[str] = (),
+        closed: Collection[str] = (),
     ) -> AbstractSet[str]:
         """Make the entries durable at the remote, all in one commit; says whose were NOT written.
 
         A name whose history had moved on past `after` is left out as a whole, and so is what `opened` and `closed` say
         of it: its writer reads again and decides again. `opened` and `closed` name whom `open` tells from now on;
-        both are names of `entries`.
+        both are names of `entries`. `at` is the time that the events carry, by default the ledger's own.
 
         Raises:
             LedgerConflictError: Others were faster, too often. Nothing was written.

@@ -101,6 +101,7 @@ class Runs:
         for event, data in events:
             book.write(name, event, **data)
         assert not book.push()
+        assert book[name] == self.book()[name], "a standing is what reading its events again would make of it"
 
     def begin(self, name, number, *words):
         """A request that was submitted under this ticket; `words` are what the target reported since."""
@@ -112,7 +113,10 @@ class Runs:
     def deliver(self, client=None):
         """One run; what it could not deliver."""
         book = self.book()
-        return outbox.deliver(book.load_open(), book, {"servicenow": client or self.client}, pause=self._pause)
+        names = book.load_open()
+        undelivered = outbox.deliver(names, book, {"servicenow": client or self.client}, pause=self._pause)
+        assert book.standings(names) == self.book().standings(names)
+        return undelivered
 
     def statuses(self, name):
         """What the ledger says of each note."""
