@@ -226,10 +226,88 @@ def policy_test(folder: Path, form: str) -> None:
     _leave(1 if any(not result.passed for result in results) else _blocked(found.findings))
 
 
+@pmgitops.group()
+def catalog() -> None:
+    """Know what exists before asking for it."""
+
+
+@catalog.command("get")
+@click.argument("name", required=False, metavar="[OPERATION]")
+@click.argument("arguments", nargs=-1, metavar="[VALUE]...")
+@click.option("--most", type=click.IntRange(min=1), metavar="N", help="Stop after N entries.")
+@formats("text", "json")
+@click.pass_obj
+def catalog_get(folder: Path, name: str | None, arguments: tuple[str, ...], most: int | None, form: str) -> None:
+    """Ask discovery itself: one operation, its answer.
+
+    Without OPERATION, lists them all with what they take. A system is its account, subscription or project id.
+    """
+    from pmgitops import wiring
+    from pmgitops.catalog.operations import OPERATIONS, operation
+    from pmgitops.flows import catalog as flow
+    from pmgitops.report import catalogs
+
+    if name is None:
+        click.echo(catalogs.operations(OPERATIONS))
+        return
+    asked = operation(name)
+    if asked.notice:
+        click.echo(f"pmgitops: {asked.notice}", err=True)
+    rows = flow.get(wiring.graph(wiring.root_of(folder)), asked, arguments, most)
+    click.echo(catalogs.rows_json(rows, one=not asked.many) if form == "json" else catalogs.rows_text(rows))
+
+
+@catalog.command("pull")
+@click.option("--fresh", is_flag=True, help="Begin anew, even where a pull was interrupted.")
+@formats("text", "json", "markdown")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 3 where the snapshot is different now.")
+@click.pass_obj
+def catalog_pull(folder: Path, fresh: bool, form: str, detailed_exitcode: bool) -> None:
+    """Write what discovery finds to catalog/, to be reviewed and committed.
+
+    Interrupted, it goes on where it was when it is run again. What a system refuses is reported and stays unknown.
+    """
+    from pmgitops import wiring
+    from pmgitops.catalog.discovery import PermissionsManagement
+    from pmgitops.flows import catalog as flow
+    from pmgitops.report import catalogs
+
+    root = wiring.root_of(folder)
+    source = PermissionsManagement(wiring.graph(root))
+    with _progress() as progress, _interruptible() as stopping:
+        pulled = flow.pull(source, root, wiring.clock, fresh=fresh, progress=progress, stopping=stopping)
+    click.echo(catalogs.PULLED[form](pulled))
+    different = bool(pulled.difference) and detailed_exitcode
+    _leave(130 if pulled.interrupted else 6 if pulled.failed else 3 if different else 0)
+
+
+@catalog.command("find")
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--most", type=click.IntRange(min=1), default=50, show_default=True, help="Entries to show.")
+@formats("text", "json")
+@click.pass_obj
+def catalog_find(folder: Path, words: tuple[str, ...], most: int, form: str) -> None:
+    """Search the snapshot for entries in which every WORD stands."""
+    from pmgitops import wiring
+    from pmgitops.flows import catalog as flow
+    from pmgitops.report import catalogs
+    from pmgitops.report.quoting import dumped
+
+    found, more = flow.find(wiring.catalog_of_folder(wiring.root_of(folder)), words, most)
+    click.echo(dumped(found) if form == "json" else catalogs.found_text(found, more=more))
+
+
 @pmgitops.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in this SQLite file.")
-def sandbox(port: int, state: Path | None) -> None:
+@click.option(
+    "--inventory",
+    type=click.Choice(("small", "large")),
+    default="small",
+    show_default=True,
+    help="What discovery finds; large is 500 systems with AWS's full list of actions.",
+)
+def sandbox(port: int, state: Path | None, inventory: str) -> None:
     """Serve stand-ins for Microsoft Graph and ServiceNow on loopback.
 
     There is a page to look at, on which requests are approved and rejected.
@@ -237,7 +315,10 @@ def sandbox(port: int, state: Path | None) -> None:
     with _extra("sandbox"):
         from pmgitops.sandbox import serve
     serve(
-        port, state, lambda url: click.echo(f"sandbox on {url} (a page for you; Graph at {url}/beta; Ctrl-C ends it)")
+        port,
+        state,
+        lambda url: click.echo(f"sandbox on {url} (a page for you; Graph at {url}/beta; Ctrl-C ends it)"),
+        inventory=inventory,
     )
 
 

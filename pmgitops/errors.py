@@ -34,6 +34,18 @@ class UsageError(PmgitopsError):
     exit_code = 2
 
 
+class CatalogError(UsageError):
+    """The committed snapshot cannot tell: it is missing, broken, or was refused what is asked for.
+
+    `rule` is what a finding about it is called, `path` the file that is wrong.
+    """
+
+    def __init__(self, message: str, *, rule: str, path: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.path = path
+
+
 class UnsafeError(PmgitopsError):
     """A guard refused; `guard` is what a person may pass to `--allow`, empty where nobody may."""
 

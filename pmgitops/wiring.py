@@ -23,6 +23,8 @@ from pmgitops.source import Repository, WorkTree
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
+    from pmgitops.catalog.discovery import Graph
+    from pmgitops.catalog.snapshot import Catalog
     from pmgitops.flows.apply import Hand
     from pmgitops.flows.plan import Sight
     from pmgitops.ledger.book import Book
@@ -176,6 +178,33 @@ def hand(
         parallel=space.config.limits.parallel,
     )
     return Hand(reconciler, tickets)
+
+
+def graph(root: Path) -> Graph:
+    """Discovery at the endpoint of `permissions-management`, with the reader's identity."""
+    from pmgitops.catalog.discovery import Graph  # noqa: PLC0415  # few commands ask it
+    from pmgitops.targets.permissions_management import client  # noqa: PLC0415
+
+    target = parse(WorkTree(root).content(CONFIG)).targets.get("permissions-management")
+    return Graph(_graph(_secrets()).request, (target and target.endpoint) or client.ENDPOINT)
+
+
+def catalog_of_folder(root: Path) -> Catalog:
+    """The snapshot as it stands on disk; it reads what it is asked about."""
+    from pmgitops.catalog.snapshot import LARGEST, Catalog  # noqa: PLC0415  # only where there is one
+
+    tree = WorkTree(root)
+    return Catalog(lambda path: next((data for _, data in tree.contents(tree.blobs(path), LARGEST)), None))
+
+
+def catalog_of_commit(repository: Repository, commit: str) -> Catalog:
+    """The snapshot of a trusted commit; what a pull request says exists is data."""
+    from pmgitops.catalog.snapshot import LARGEST, Catalog  # noqa: PLC0415
+
+    def read(path: str) -> bytes | None:
+        return next((data for _, data in repository.contents(repository.blobs(commit, path), LARGEST)), None)
+
+    return Catalog(read)
 
 
 def _graph(secrets: Secrets) -> Transport:

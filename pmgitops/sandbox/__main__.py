@@ -16,9 +16,10 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=None, help="a file to keep the state in; in memory without it")
     parser.add_argument("--seed", type=int, default=0, help="all ids follow from it")
     parser.add_argument("--at", default="", help="an instant, such as 2026-01-15T09:00:00Z, at which the clock stands")
+    parser.add_argument("--inventory", choices=("small", "large"), default="small", help="how much discovery finds")
     arguments = parser.parse_args()
     ready = partial(print, flush=True)
-    serve(arguments.port, arguments.state, ready, seed=arguments.seed, at=arguments.at)
+    serve(arguments.port, arguments.state, ready, seed=arguments.seed, at=arguments.at, inventory=arguments.inventory)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ class Behaviour:
     failing: list[str] = field(default_factory=list)
     """Graph: `granting`, `revoking`, or both end in grantingFailed or revokingFailed."""
 
+    pim_archive_ended: bool = False
+    """Graph: the legacy list of PIM returns no data any more, as Microsoft announced for 2026-10-28."""
+
     display_offset_hours: float = -8.0
     """ServiceNow: the user's time zone in display values."""
     display_format: str = "%Y-%m-%d %H:%M:%S"

@@ -32,7 +32,8 @@ class Sandbox:
 
     `seed` decides all ids; `at` (RFC 3339, with an offset) stops the clock there, so that nothing depends on when it
     runs. With `tls`, the server's side of a handshake, both services answer https too, on a port of their own which
-    controls nothing; a client certificate that it has checked logs in the user of its common name.
+    controls nothing; a client certificate that it has checked logs in the user of its common name. `inventory` is what
+    discovery finds: `small` or `large`.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Sandbox:
         seed: int = 0,
         at: str = "",
         tls: ssl.SSLContext | None = None,
+        inventory: str = "small",
     ) -> None:
         self._wanted, self._state, self._seed, self._tls = port, state, seed, tls
         self._at = read_instant(at) if at else None
+        self._inventory = inventory
         self.port, self.secure_port = port, 0
 
     @property
@@ -72,7 +75,7 @@ class Sandbox:
         """Serve; when this returns, the first request is answered."""
         self._socket = _listen(self._wanted)
         self.port = self._socket.getsockname()[1]
-        self._world = World.open(self._state, self._seed, self._at)
+        self._world = World.open(self._state, self._seed, self._at, self._inventory)
         self._server = _Server(_config(self._world))
         if self._tls:
             secure = _listen(0)
@@ -102,7 +105,15 @@ class Sandbox:
             time.sleep(0.001)
 
 
-def serve(port: int, state: Path | None, ready: Callable[[str], None], *, seed: int = 0, at: str = "") -> None:
+def serve(
+    port: int,
+    state: Path | None,
+    ready: Callable[[str], None],
+    *,
+    seed: int = 0,
+    at: str = "",
+    inventory: str = "small",
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is told the address once it answers; the rest is as for `Sandbox`."""
     stop = threading.Event()
 
@@ -111,7 +122,7 @@ def serve(port: int, state: Path | None, ready: Callable[[str], None], *, seed: 
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Sandbox(port=port, state=state, seed=seed, at=at) as sandbox:
+        with Sandbox(port=port, state=state, seed=seed, at=at, inventory=inventory) as sandbox:
             ready(sandbox.url)
             stop.wait()
     finally:

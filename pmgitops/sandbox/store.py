@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS changes_ticket ON changes (ticket);
 CREATE TABLE IF NOT EXISTS inventory (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, system TEXT NOT NULL, collection TEXT NOT NULL,
     id TEXT NOT NULL, external TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS inventory_order ON inventory (system, collection, seq);
 CREATE INDEX IF NOT EXISTS inventory_id ON inventory (system, collection, id);
 CREATE INDEX IF NOT EXISTS inventory_external ON inventory (system, collection, external);
 

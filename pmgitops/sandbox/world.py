@@ -26,11 +26,13 @@ class World:
     faults: Faults = field(default_factory=Faults)
     visitors: Visitors = field(default_factory=Visitors)
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LONGEST_LOG))
+    inventory: str = "small"
+    """What discovery finds: `small`, or `large` (500 systems, 20,000 identities, AWS's full list of actions)."""
 
     @classmethod
-    def open(cls, state: Path | None, seed: int, at: int | None = None) -> World:
+    def open(cls, state: Path | None, seed: int, at: int | None = None, inventory: str = "small") -> World:
         """In memory, or on a file that may hold an earlier run's state; the clock stands at an instant, or runs."""
-        world = cls(Store(state, seed, at))
+        world = cls(Store(state, seed, at), inventory=inventory)
         if world.store.empty:
             world.furnish()
         return world
@@ -47,5 +49,5 @@ class World:
     def furnish(self) -> None:
         """Put in the systems, users and tickets that every sandbox starts with."""
         with self.store.transaction():
-            seed_inventory(self.store)
+            seed_inventory(self.store, self.inventory)
             seed_records(self.store)

@@ -91,17 +91,74 @@ _GCP_RESOURCES = (("{system}", "project", "cloudresourcemanager", "{system}"),
                   ("trainer-1", "instance", "compute",
                    "projects/{system}/zones/europe-west1-b/instances/trainer-1"))  # fmt: skip
 
+_PIM_REQUESTS = (
+    ("d75c65d8-9e66-44ff-b1cd-1ab0947fde1d", "UserRemove", "Closed", "Revoked", "Deactivation request", None),
+    ("38f42071-3e81-4191-8c0b-11450fb6b547", "UserAdd", "Closed", "Provisioned", "test activations", "PT5H"),
+    ("0c1e6c1f-6f3b-4a39-b1f8-5d7f1d1a7f55", "UserAdd", "InProgress", "PendingAdminDecision", "on call", "PT8H"),
+)
+_PIM_RESOURCE = "e5e7d29d-5465-45ac-885f-4716a5ee74b5"
+_PIM_SUBJECTS = ("918e54be-12c4-4f4c-a6d3-2ee0e3661c51", "f1c6b7a0-2d53-43ce-9d0c-0a8d0e4f3c11")
+
 Entry = tuple[str, str, str, Json]  # collection, id, external id, what is shown
+ActionRow = tuple[str, str, str | None, str, str]  # name, service, what it does, severity, type of resource
 
 
-def seed_inventory(store: Store, systems: tuple[System, ...] = SYSTEMS) -> None:
+@dataclass(frozen=True)
+class Tables:
+    """What is in a system; the defaults are the small sandbox's."""
+
+    people: tuple[tuple[str, str, str], ...] = _PEOPLE
+    aws_roles: tuple[tuple[str, str, str], ...] = _AWS_ROLES
+    aws_policies: tuple[tuple[str, str], ...] = _AWS_POLICIES
+    managed: tuple[str, ...] = ("contoso-web-identity", "contoso-batch-identity")
+    azure_roles: tuple[tuple[str, str, str, str], ...] = _AZURE_ROLES
+    accounts: tuple[str, ...] = ("trainer",)
+    gcp_roles: tuple[tuple[str, str, str, str], ...] = _GCP_ROLES
+    resources: tuple[tuple[str, str, str, str], ...] = ()
+    """Beyond the small sandbox's own."""
+
+
+ACTIONS: dict[str, tuple[ActionRow, ...]] = {"aws": _AWS_ACTIONS, "azure": _AZURE_ACTIONS, "gcp": _GCP_ACTIONS}
+
+
+def seed_inventory(store: Store, size: str = "small") -> None:
     """Put the systems and all that is below them into an empty store."""
-    rows: list[tuple[object, ...]] = []
-    for system in systems:
+    for rows in _rows(size):
+        store.run_many("INSERT INTO inventory (system, collection, id, external, body) VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def _rows(size: str) -> Iterator[list[tuple[object, ...]]]:
+    from . import large  # noqa: PLC0415 - it is made of what stands here
+
+    systems = SYSTEMS if size == "small" else tuple(large.systems())
+    for number, system in enumerate(systems):
         shown = system_json(system)
-        rows.append(("", system.cloud, shown["id"], system.id, compact(shown)))
-        rows += [(system.id, *entry[:3], compact(entry[3])) for entry in _contents(system)]
-    store.run_many("INSERT INTO inventory (system, collection, id, external, body) VALUES (?, ?, ?, ?, ?)", rows)
+        yield [("", system.cloud, shown["id"], system.id, compact(shown))]
+        tables = Tables() if number < len(SYSTEMS) else large.tables(system, number)
+        yield [(system.id, *entry[:3], compact(entry[3])) for entry in _contents(system, tables)]
+    for cloud, table in ACTIONS.items():
+        actions = table if size == "small" else large.actions(cloud)
+        yield [(owner_of(cloud), *entry[:3], compact(entry[3])) for entry in _actions(cloud, actions)]
+    yield [(owner_of("pim"), *entry[:3], compact(entry[3])) for entry in _pim()]
+
+
+def owner_of(cloud: str) -> str:
+    """Whose rows those are that every system of a cloud shares."""
+    return f"*{cloud}"
+
+
+def _pim() -> Iterator[Entry]:
+    """The legacy list of PIM, as published, and one that awaits an administrator."""
+    for number, (key, kind, status, detail, reason, duration) in enumerate(_PIM_REQUESTS):
+        start = f"2018-01-{10 + number:02}T20:58:11.363914Z"
+        schedule = {"type": "Once", "startDateTime": start, "endDateTime": "0001-01-01T00:00:00Z", "duration": duration}
+        yield "roleAssignmentRequests", key, key, {
+            "id": key, "resourceId": _PIM_RESOURCE, "roleDefinitionId": "8b4d1d51-08e9-4254-b0a6-b16177aae376",
+            "subjectId": _PIM_SUBJECTS[number // 2], "linkedEligibleRoleAssignmentId": "", "type": kind,
+            "assignmentState": "Active", "requestedDateTime": start, "reason": reason,
+            "schedule": schedule if duration else None,
+            "status": {"status": status, "subStatus": detail, "statusDetails": [{"key": "MfaRule", "value": "Grant"}]},
+        }  # fmt: skip
 
 
 def key_of(natural: str) -> str:
@@ -131,76 +188,74 @@ def system_json(system: System) -> Json:
     }
 
 
-def _contents(system: System) -> Iterator[Entry]:
+def _contents(system: System, tables: Tables) -> Iterator[Entry]:
     match system.cloud:
         case "aws":
-            yield from _aws(system)
+            yield from _aws(system, tables)
         case "azure":
-            yield from _azure(system)
+            yield from _azure(system, tables)
         case _:
-            yield from _gcp(system)
+            yield from _gcp(system, tables)
 
 
-def _aws(system: System) -> Iterator[Entry]:
+def _aws(system: System, tables: Tables) -> Iterator[Entry]:
     own = {"@odata.type": "#microsoft.graph.awsSource", "identityProviderType": "aws", "accountId": system.id}
     roles = []
-    for name, kind, trust in _AWS_ROLES:
+    for name, kind, trust in tables.aws_roles:
         role = _named("awsRole", f"arn:aws:iam::{system.id}:role/{name}", name, source=own, roleType=kind,
                       trustEntityType=trust)  # fmt: skip
         roles.append(role)
         yield _entry("associatedIdentities/roles", role)
-    for person, domain, shown in _PEOPLE:
+    for person, domain, shown in tables.people:
         source = {"@odata.type": "#microsoft.graph.aadSource", "identityProviderType": "aad", "domain": domain}
         user = _named("awsUser", f"rsn:{person}@{domain}", shown, source=source)
         yield _entry("associatedIdentities/users", user)
         for role in roles[:2]:
             yield _entry(f"assumableRoles/{user['id']}", role)
-    for name, kind in _AWS_POLICIES:
+    for name, kind in tables.aws_policies:
         account = system.id if kind == "custom" else "aws"
         yield _entry("policies", _named("awsPolicy", f"arn:aws:iam::{account}:policy/{name}", name, awsPolicyType=kind))
-    yield from _actions("aws", _AWS_ACTIONS)
-    yield from _resources("aws", system, _AWS_RESOURCES)
+    yield from _resources("aws", system, (*_AWS_RESOURCES, *tables.resources))
 
 
-def _azure(system: System) -> Iterator[Entry]:
+def _azure(system: System, tables: Tables) -> Iterator[Entry]:
     source = {"@odata.type": "#microsoft.graph.azureSource", "identityProviderType": "azure",
               "subscriptionId": system.id}  # fmt: skip
-    for person, domain, shown in _PEOPLE:
+    for person, domain, shown in tables.people:
         directory = {"@odata.type": "#microsoft.graph.aadSource", "identityProviderType": "aad", "domain": domain}
         yield _entry("associatedIdentities/users", _named("azureUser", f"{person}@{domain}", shown, source=directory))
-    for name in ("contoso-web-identity", "contoso-batch-identity"):
+    for name in tables.managed:
         external = f"/subscriptions/{system.id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
         identity = _named("azureManagedIdentity", external, name, source=source)
         yield _entry("associatedIdentities/managedIdentities", identity)
     principal = _named("azureServicePrincipal", "5f1c2d6a-7a4e-4d43-9a52-6c5a3c6d9b10", "contoso-deploy", source=source)
     yield _entry("associatedIdentities/servicePrincipals", principal)
-    for external, name, kind, scope in _AZURE_ROLES:
+    for external, name, kind, scope in tables.azure_roles:
         role = _named("azureRoleDefinition", external, name, azureRoleDefinitionType=kind,
                       assignableScopes=[scope.format(system=system.id)])  # fmt: skip
         yield _entry("roleDefinitions", role)
-    yield from _actions("azure", _AZURE_ACTIONS)
-    yield from _resources("azure", system, _AZURE_RESOURCES)
+    yield from _resources("azure", system, (*_AZURE_RESOURCES, *tables.resources))
 
 
-def _gcp(system: System) -> Iterator[Entry]:
-    for person, domain, shown in _PEOPLE:
+def _gcp(system: System, tables: Tables) -> Iterator[Entry]:
+    for person, domain, shown in tables.people:
         source = {"@odata.type": "#microsoft.graph.gsuiteSource", "identityProviderType": "gsuite", "domain": domain}
         yield _entry("associatedIdentities/users", _named("gcpUser", f"{person}@{domain}", shown, source=source))
-    account = f"trainer@{system.id}.iam.gserviceaccount.com"
-    yield _entry("associatedIdentities/serviceAccounts", _named("gcpServiceAccount", account, "trainer", source=None))
-    for external, name, kind, service in _GCP_ROLES:
+    for name in tables.accounts:
+        account = f"{name}@{system.id}.iam.gserviceaccount.com"
+        yield _entry("associatedIdentities/serviceAccounts", _named("gcpServiceAccount", account, name, source=None))
+    for external, name, kind, service in tables.gcp_roles:
         scope = {"resourceType": "project", "service": {"id": service}}
         role = _named("gcpRole", external.format(system=system.id), name, gcpRoleType=kind, scopes=[scope])
         yield _entry("roles", role)
-    yield from _actions("gcp", _GCP_ACTIONS)
-    yield from _resources("gcp", system, _GCP_RESOURCES)
+    yield from _resources("gcp", system, (*_GCP_RESOURCES, *tables.resources))
 
 
-def _actions(cloud: str, table: tuple[tuple[str, str, str | None, str, str], ...]) -> Iterator[Entry]:
+def _actions(cloud: str, table: tuple[ActionRow, ...]) -> Iterator[Entry]:
     for external, service, kind, severity, resource in table:
         yield _entry("actions", {
             "@odata.type": f"#microsoft.graph.{cloud}AuthorizationSystemTypeAction", "id": key_of(external),
-            "externalId": external, "actionType": kind, "severity": severity, "resourceTypes": [resource],
+            "externalId": external, "actionType": kind, "severity": severity, "resourceTypes": [resource] if resource else [],
             "service": {"id": service},
         })  # fmt: skip
     for service in sorted({row[1] for row in table}):

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from pmgitops.sandbox.store import Json
 from pmgitops.sandbox.world import World
 
+from .catalog import owner_of
 from .errors import GraphError, not_found
 from .odata import Columns
 from .pages import Collection, page_of
@@ -50,6 +51,11 @@ _SYSTEM_COLUMNS = Columns(
         {"id", "authorizationSystemId", "authorizationSystemName", "authorizationSystemType", "dataCollectionInfo"}
     ),
 )
+_PIM_COLUMNS = Columns(
+    entity="governanceRoleAssignmentRequest",
+    members=frozenset({"id", "resourceId", "roleDefinitionId", "subjectId", "linkedEligibleRoleAssignmentId", "type",
+                       "assignmentState", "requestedDateTime", "reason", "schedule", "status"}),
+)  # fmt: skip
 _ROOT = "external/authorizationSystems"
 
 
@@ -79,6 +85,19 @@ async def discover(request: Request) -> Response:
             raise _no_segment(rest[1])
         return _systems(request, world, cast[1])
     return _below(request, world, rest[0], rest[1:])
+
+
+async def pim_requests(request: Request) -> Response:
+    """`GET privilegedAccess/azureResources/roleAssignmentRequests`, of all resources or of one."""
+    world: World = request.app.state.world
+    resource = request.path_params.get("resource")
+    restriction, values = "system = ?1", (owner_of("pim"),)
+    if resource is not None:
+        restriction, values = restriction + " AND json_extract(body, '$.resourceId') = ?2", (*values, resource)  # type: ignore[assignment]
+    if world.behaviour.pim_archive_ended:
+        restriction += " AND 0"
+    collection = Collection("inventory", _PIM_COLUMNS, _show, restriction, values)
+    return page_of(request, world, collection, context="governanceRoleAssignmentRequests")
 
 
 def _systems(request: Request, world: World, cloud: str) -> Response:
@@ -124,7 +143,7 @@ def _inside(place: _Place, rest: list[str]) -> Response:
 
 
 def _many(place: _Place, collection: str) -> Response:
-    system = place.system["external"]
+    system = _owner(place, collection)
     restriction, values = "system = ?1 AND collection = ?2", (system, collection)
     if collection == "associatedIdentities/all":
         restriction, values = "system = ?1 AND collection LIKE 'associatedIdentities/%'", (system,)  # type: ignore[assignment]
@@ -137,10 +156,15 @@ def _many(place: _Place, collection: str) -> Response:
 def _find(place: _Place, collection: str, key: str) -> sqlite3.Row:
     pattern = "associatedIdentities/%" if collection == "associatedIdentities/all" else collection
     sql = "SELECT * FROM inventory WHERE system = ? AND collection LIKE ? AND (id = ? OR external = ?)"
-    row = place.world.store.one(sql, place.system["external"], pattern, key, key)
+    row = place.world.store.one(sql, _owner(place, collection), pattern, key, key)
     if row is None:
         raise not_found(f"There is no '{key}' among {collection}.")
     return row
+
+
+def _owner(place: _Place, collection: str) -> str:
+    """Actions and services are those of a cloud, whichever of its systems is asked."""
+    return owner_of(place.cloud) if collection in ("actions", "services") else str(place.system["external"])
 
 
 def _one(place: _Place, row: sqlite3.Row, context: str) -> Response:

@@ -1,4 +1,4 @@
-"""The addresses of Graph beta: permission requests and their change events."""
+"""The addresses of Graph beta: permission requests, their change events, discovery, the legacy list of PIM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pmgitops.sandbox.store import Json
 from pmgitops.sandbox.world import World
 
 from .body import validate
-from .discovery import discover
+from .discovery import discover, pim_requests
 from .errors import GraphError, bad_request, not_found, refuse
 from .gate import Caller, Gate
 from .lifecycle import Lifecycle
@@ -27,6 +27,7 @@ from .pages import Collection, page_of
 _PM = "/identityGovernance/permissionsManagement"
 _REQUESTS = f"{_PM}/scheduledPermissionsRequests"
 _CHANGES = f"{_PM}/permissionsRequestChanges"
+_PIM = "/privilegedAccess/azureResources"
 _MINE = {
     "principal": "principal = ?1",
     "createdBy": "caller = ?1",
@@ -64,6 +65,8 @@ def graph(world: World) -> Starlette:
             Route(_CHANGES, list_changes, methods=["GET"]),
             Route(f"{_CHANGES}/{{id}}", get_change, methods=["GET"]),
             Route("/external/authorizationSystems{rest:path}", discover, methods=["GET"]),
+            Route(f"{_PIM}/roleAssignmentRequests", pim_requests, methods=["GET"]),
+            Route(f"{_PIM}/resources/{{resource}}/roleAssignmentRequests", pim_requests, methods=["GET"]),
         ],
         middleware=[Middleware(Gate)],
         exception_handlers={GraphError: refuse, HTTPException: refuse, Exception: refuse},
