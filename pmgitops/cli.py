@@ -263,7 +263,7 @@ def catalog_get(folder: Path, name: str | None, arguments: tuple[str, ...], most
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 where the snapshot is different now.")
 @click.pass_obj
 def catalog_pull(folder: Path, fresh: bool, form: str, detailed_exitcode: bool) -> None:
-    """Write what discovery finds to catalog/, to be reviewed and committed.
+    """Write what exists to catalog/, to be reviewed.
 
     Interrupted, it goes on where it was when it is run again. What a system refuses is reported and stays unknown.
     """

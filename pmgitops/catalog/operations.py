@@ -24,6 +24,7 @@ Cloud = Literal["aws", "azure", "gcp"]
 CLOUDS: tuple[Cloud, ...] = get_args(Cloud)
 
 SYSTEMS = "/external/authorizationSystems"
+CHANGES = "/identityGovernance/permissionsManagement/permissionsRequestChanges"
 ARCHIVE = "/privilegedAccess/azureResources"
 ARCHIVE_ENDED = "Microsoft stopped this list returning data on 2026-10-28: expect an empty one, or a refusal"
 
@@ -37,8 +38,8 @@ _BLANK = re.compile(r"'\{(\w+)\}'|\{(\w+)\}")
 class Operation:
     """One kind of GET.
 
-    In `path` and `filter`, `'{name}'` is a value as OData's text literal, `{name}` one segment of the path. `{each}` is
-    `repeated` for every value of the last parameter, joined by `or`.
+    In `path` and `filter`, `'{name}'` is a value as OData's text literal, `{name}` one segment of the path, or in a
+    filter an instant. `{each}` is `repeated` for every value of the last parameter, joined by `or`.
     """
 
     name: str
@@ -94,7 +95,12 @@ def _value(name: str, text: str) -> str:
         raise UsageError(f"{name}: {shown(text)} is no id, name or text to look for")
     if name == "cloud" and text.lower() not in CLOUDS:
         raise UsageError(f"cloud: {shown(text)} is none of {', '.join(CLOUDS)}")
+    if name == "instant" and not _INSTANT.fullmatch(text):
+        raise UsageError(f"instant: {shown(text)} is no instant such as 2026-11-22T09:00:00Z")
     return system_key(text) if name == "system" else text.lower() if name == "cloud" else text
+
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,7})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _encodable(text: str) -> bool:
@@ -195,6 +201,10 @@ def _all() -> Iterator[Operation]:
     yield Operation("systems-ready", "systems of a cloud that are online and can be modified", SYSTEMS, ready)
     for cloud in CLOUDS:
         yield from _of(cloud)
+    yield Operation("request-changes", "what happened to permission requests", CHANGES)
+    since = "modificationDateTime gt {instant}"
+    yield Operation("request-changes-since", "what happened to them after an instant", CHANGES, since)
+    yield Operation("request-change", "one of these events, by its id", f"{CHANGES}/{{id}}", many=False)
     yield from _archive()
 
 

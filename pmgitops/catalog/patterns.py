@@ -72,7 +72,8 @@ class Names:
         unmatched = tuple(pattern for pattern in (*patterns, *not_patterns) if not self.matching(pattern))
         if not not_patterns and len(patterns) == 1:
             return Expansion(self.matching(patterns[0]), unmatched)
-        meant = {name for pattern in patterns or ("*",) for name in self.matching(pattern)}
+        everything = ("*",) if not_patterns else ()
+        meant = {name for pattern in patterns or everything for name in self.matching(pattern)}
         if not_patterns:
             meant.difference_update(name for pattern in not_patterns for name in self.matching(pattern))
         return Expansion(tuple(sorted(meant)), unmatched)

@@ -1,8 +1,8 @@
 """A snapshot, made: concurrently, going on where an interrupted pull was, and told as what is different.
 
-What has been read stands under `catalog/.pull/`, a file for each system and a journal with a line for each finished one.
-Only a whole pull takes the place of the last one: the files first, the index last, so that a reader never takes half of
-it for all of it.
+What has been read stands under `catalog/.pull/`, a file for each system and a journal with a line for each finished
+one. Only a whole pull takes the place of the last one: the files first, the index last, so that a reader never takes
+half of it for all of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -180,7 +181,7 @@ class _Work:
             return
         for system in systems:
             try:
-                entries = _steady(lambda: self._source.shared(system))
+                entries = _steady(partial(self._source.shared, system))
             except PermanentRemoteError as error:
                 self._refused(error)
                 why = str(error)
@@ -196,7 +197,7 @@ class _Work:
         refused = {}
         for part in PARTS[system.cloud]:
             try:
-                entries += _steady(lambda: self._source.part(system, part))
+                entries += _steady(partial(self._source.part, system, part))
             except PermanentRemoteError as error:
                 self._refused(error)
                 refused[part] = str(error)

@@ -1,13 +1,14 @@
 """The committed snapshot, read: `Catalog`. Lazy, remembered, and honest about what it cannot know.
 
-    catalog/index.jsonl             a header, which says when it was pulled; then a line for each cloud and each system: what
-                                    of it was refused, and the digest of its file
+    catalog/index.jsonl             a header, which says when it was pulled; then a line for each cloud and each
+                                    system: what of it was refused, and the digest of its file
     catalog/<cloud>.jsonl           actions and services, the same in every system of a cloud
     catalog/<cloud>/<system>.jsonl  identities, policies, roles, resources
 
-None means: certainly not there. What cannot be told (no snapshot, an edited or cut file, a newer format, a part that the
-source refused) raises CatalogError, so that a rule which asks denies. `Catalog` reads no clock and no disk of its own: it is
-given `read`, which takes a path below the repository's root and returns its bytes, of a commit or of a folder.
+None means: certainly not there. What cannot be told (no snapshot, an edited or cut file, a newer format, a part that
+the source refused) raises CatalogError, so that a rule which asks denies. `Catalog` reads no clock and no disk of its
+own: it is given `read`, which takes a path below the repository's root and returns its bytes, of a commit or of a
+folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where a pull keeps what it has read until all of it can take the place of the last snapshot.
 
-`catalog/.pull/journal.jsonl` begins with where the pull reads from and since when; then a line for each finished file, with
-its digest. A line that was cut, or a file that is not what its line says, is read again.
+`catalog/.pull/journal.jsonl` begins with where the pull reads from and since when; then a line for each finished
+file, with its digest. A line that was cut, or a file that is not what its line says, is read again.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Stage:
     def open(cls, root: Path, place: str, now: datetime, *, fresh: bool) -> Stage:
         """Go on with the pull that was interrupted, if there is one from the same place, or begin one."""
         stage = cls(root, instant_text(now))
-        if fresh or not stage._resume(place, instant_text(now - STALE)):  # noqa: SLF001  # our own
-            stage._begin(place)  # noqa: SLF001
+        if fresh or not stage._resume(place, instant_text(now - STALE)):  # our own
+            stage._begin(place)
         return stage
 
     def _resume(self, place: str, oldest: str) -> bool:

@@ -30,7 +30,9 @@ def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
     flat = [dict(_flat(row)) for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row if name not in _DULL))
     shown = [tuple(_cell(row.get(column)) for column in columns) for row in flat]
-    return _aligned(columns, shown) if rows else "nothing"
+    last = Counter(column.rpartition(".")[2] for column in columns)
+    titles = [name if last[name := column.rpartition(".")[2]] == 1 else column for column in columns]
+    return _aligned(titles, shown) if rows else "nothing"
 
 
 def rows_json(rows: Sequence[Mapping[str, Any]], *, one: bool) -> str:
@@ -95,7 +97,7 @@ def pulled_json(pulled: Pulled) -> str:
         "first": difference.first,
         "added": [_entry_json(where, entry) for where, entry in difference.added],
         "removed": [_entry_json(where, entry) for where, entry in difference.removed],
-        "severity": [dict(zip(("cloud", "action", "before", "after"), one, strict=True)) for one in difference.severity],
+        "severity": [one._asdict() for one in difference.severity],
         "changed": difference.changed,
         "refused": [{"where": where, "part": part, "why": why} for where, part, why in pulled.refused],
         "failed": [{"where": where, "why": why} for where, why in pulled.failed],

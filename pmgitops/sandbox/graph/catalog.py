@@ -255,7 +255,8 @@ def _actions(cloud: str, table: tuple[ActionRow, ...]) -> Iterator[Entry]:
     for external, service, kind, severity, resource in table:
         yield _entry("actions", {
             "@odata.type": f"#microsoft.graph.{cloud}AuthorizationSystemTypeAction", "id": key_of(external),
-            "externalId": external, "actionType": kind, "severity": severity, "resourceTypes": [resource] if resource else [],
+            "externalId": external, "actionType": kind, "severity": severity,
+            "resourceTypes": [resource] if resource else [],
             "service": {"id": service},
         })  # fmt: skip
     for service in sorted({row[1] for row in table}):

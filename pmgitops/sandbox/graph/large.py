@@ -1,7 +1,7 @@
 """An inventory of realistic size: 500 systems, 20,000 identities, and AWS's full list of actions.
 
-The names of AWS's actions and their access levels are a published fact, read from the file that pmgitops is delivered with;
-everything else is made up, the same in every run.
+The names of AWS's actions and their access levels are a published fact, read from the file that pmgitops is delivered
+with; everything else is made up, the same in every run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from .catalog import SYSTEMS, ActionRow, Tables, System
+from .catalog import SYSTEMS, ActionRow, System, Tables
 
 _AWS = Path(__file__).parents[2] / "catalog" / "data" / "aws.json"
 _SPACE = uuid.UUID("5d5a3b6e-7d0c-4d5f-9a63-6f0f6c1f5a01")
@@ -22,23 +22,24 @@ _OTHERS = 30
 """Roles or policies, and resources, in each system."""
 _GIVEN = ("Adele", "Alex", "Diego", "Grady", "Henrietta", "Isaiah", "Johanna", "Joni", "Lee", "Lidia", "Lynne", "Megan",
           "Miriam", "Nestor", "Patti", "Pradeep")  # fmt: skip
-_FAMILY = ("Archie", "Bowen", "Fernandez", "Graham", "Gupta", "Gu", "Holloway", "Langer", "Lorenz", "Mueller", "O'Neill",
-           "Robbins", "Sherman", "Siciliani", "Vance", "Wilke", "Zürn")  # fmt: skip
-_AZURE = ("Microsoft.ApiManagement", "Microsoft.App", "Microsoft.Authorization", "Microsoft.Automation", "Microsoft.Batch",
-          "Microsoft.Cache", "Microsoft.Cdn", "Microsoft.CognitiveServices", "Microsoft.Compute",
-          "Microsoft.ContainerRegistry", "Microsoft.ContainerService", "Microsoft.DataFactory", "Microsoft.DBforPostgreSQL",
-          "Microsoft.DocumentDB", "Microsoft.EventHub", "Microsoft.Insights", "Microsoft.KeyVault", "Microsoft.Logic",
-          "Microsoft.Network", "Microsoft.OperationalInsights", "Microsoft.RecoveryServices", "Microsoft.Resources",
-          "Microsoft.Search", "Microsoft.Security", "Microsoft.ServiceBus", "Microsoft.Sql", "Microsoft.Storage",
-          "Microsoft.Synapse", "Microsoft.Web", "Microsoft.Workloads")  # fmt: skip
-_GCP = ("aiplatform", "apigee", "artifactregistry", "bigquery", "bigtable", "cloudbuild", "cloudfunctions", "cloudkms",
-        "cloudsql", "compute", "container", "dataflow", "dataproc", "datastore", "dialogflow", "dns", "file", "healthcare",
-        "iam", "logging", "monitoring", "networksecurity", "pubsub", "redis", "resourcemanager", "run", "secretmanager",
-        "spanner", "storage", "workflows")  # fmt: skip
-_NOUNS = ("accounts", "backups", "clusters", "datasets", "endpoints", "firewalls", "gateways", "images", "instances", "jobs",
-          "keys", "locks", "networks", "nodes", "operations", "pipelines", "policies", "pools", "projects", "queues",
-          "repositories", "routes", "rules", "schedules", "secrets", "servers", "services", "snapshots", "subnets",
-          "tables", "tags", "templates", "topics", "versions", "volumes", "workspaces", "zones")  # fmt: skip
+_FAMILY = ("Archie", "Bowen", "Fernandez", "Graham", "Gupta", "Gu", "Holloway", "Langer", "Lorenz", "Mueller",
+           "O'Neill", "Robbins", "Sherman", "Siciliani", "Vance", "Wilke", "Zürn")  # fmt: skip
+_AZURE = ("Microsoft.ApiManagement", "Microsoft.App", "Microsoft.Authorization", "Microsoft.Automation",
+          "Microsoft.Batch", "Microsoft.Cache", "Microsoft.Cdn", "Microsoft.CognitiveServices", "Microsoft.Compute",
+          "Microsoft.ContainerRegistry", "Microsoft.ContainerService", "Microsoft.DataFactory",
+          "Microsoft.DBforPostgreSQL", "Microsoft.DocumentDB", "Microsoft.EventHub", "Microsoft.Insights",
+          "Microsoft.KeyVault", "Microsoft.Logic", "Microsoft.Network", "Microsoft.OperationalInsights",
+          "Microsoft.RecoveryServices", "Microsoft.Resources", "Microsoft.Search", "Microsoft.Security",
+          "Microsoft.ServiceBus", "Microsoft.Sql", "Microsoft.Storage", "Microsoft.Synapse", "Microsoft.Web",
+          "Microsoft.Workloads")  # fmt: skip
+_GCP = ("aiplatform", "apigee", "artifactregistry", "bigquery", "bigtable", "cloudbuild", "cloudfunctions",
+        "cloudkms", "cloudsql", "compute", "container", "dataflow", "dataproc", "datastore", "dialogflow", "dns",
+        "file", "healthcare", "iam", "logging", "monitoring", "networksecurity", "pubsub", "redis", "resourcemanager",
+        "run", "secretmanager", "spanner", "storage", "workflows")  # fmt: skip
+_NOUNS = ("accounts", "backups", "clusters", "datasets", "endpoints", "firewalls", "gateways", "images", "instances",
+          "jobs", "keys", "locks", "networks", "nodes", "operations", "pipelines", "policies", "pools", "projects",
+          "queues", "repositories", "routes", "rules", "schedules", "secrets", "servers", "services", "snapshots",
+          "subnets", "tables", "tags", "templates", "topics", "versions", "volumes", "workspaces", "zones")  # fmt: skip
 
 
 def systems() -> Iterator[System]:
