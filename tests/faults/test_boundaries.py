@@ -64,7 +64,9 @@ def template(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy) -> Template
 
 def prepared(folder: Path, proxy: Proxy) -> Template:
     with laboratory(folder / "before", proxy) as lab:
-        lab.configure(f"ledger: {{lease: {LEASE}s}}\nlimits: {{parallel: 1}}\n")  # one after another: every boundary has its number
+        lab.configure(
+            f"ledger: {{lease: {LEASE}s}}\nlimits: {{parallel: 1}}\n"
+        )  # one after another: every boundary has its number
         lab.request("gone", policy="Gone")
         lab.push("one that will go")
         assert lab.apply().code == 0
