@@ -249,7 +249,8 @@ def ticket_systems(config: Config) -> dict[str, ServiceNow]:
 
 
 def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
-    from pmgitops.tickets.servicenow import ServiceNow, session  # noqa: PLC0415  # pysnow takes 200 ms
+    from pmgitops.tickets.login import session  # noqa: PLC0415  # with it comes requests
+    from pmgitops.tickets.servicenow import ServiceNow  # noqa: PLC0415  # pysnow takes 200 ms
 
     return ServiceNow(system.host, session(secrets, system.host))
 

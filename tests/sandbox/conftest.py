@@ -17,7 +17,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from pmgitops.errors import RemoteError
 from pmgitops.sandbox import Sandbox
-from pmgitops.tickets.servicenow import ServiceNow, Session, judge
+from pmgitops.tickets.login import Session, judge
+from pmgitops.tickets.servicenow import ServiceNow
 
 BASIC = HTTPBasicAuth("pmgitops", "sandbox")
 

@@ -14,7 +14,8 @@ from pmgitops.ledger.git import GitLedger
 from pmgitops.model.scalars import instant_text
 from pmgitops.source import Repository
 from pmgitops.tickets import outbox
-from pmgitops.tickets.servicenow import ServiceNow, Session, judge
+from pmgitops.tickets.login import Session, judge
+from pmgitops.tickets.servicenow import ServiceNow
 from tests.world import World, git
 
 API = "/api/now"

@@ -9,7 +9,8 @@ from requests.auth import HTTPBasicAuth
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError, UsageError
 from pmgitops.secrets import Secrets
-from pmgitops.tickets.servicenow import ApiKey, ServiceNow, session
+from pmgitops.tickets.login import ApiKey, session
+from pmgitops.tickets.servicenow import ServiceNow
 from pmgitops.transport import Bearer
 
 NUMBER = "INC1234567"
@@ -135,7 +136,7 @@ def test_an_answer_without_a_token(instance_of, instance, body):
 
 def test_a_token_is_fetched_again_before_it_expires(instance_of, instance, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("pmgitops.tickets.servicenow.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pmgitops.tickets.login.time.monotonic", lambda: now[0])
     client = instance_of(**WAYS["oauth"][0])
     for later, tokens in ((0, 1), (1600, 1), (100, 2)):
         now[0] += later

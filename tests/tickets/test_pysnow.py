@@ -13,8 +13,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
+from pmgitops.tickets.login import judge as judge_table
 from pmgitops.tickets.servicenow import ServiceNow
-from pmgitops.tickets.servicenow import judge as judge_table
 from tests.transport.served import Server, answer
 
 NUMBER = "INC1234567"
@@ -212,7 +212,7 @@ def test_a_timeout_that_begins_anew_with_every_byte(drip, session, client_of):
 
 @pytest.fixture
 def client_of(session):
-    from pmgitops.tickets.servicenow import Session  # noqa: PLC0415
+    from pmgitops.tickets.login import Session  # noqa: PLC0415
 
     made = []
 

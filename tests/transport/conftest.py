@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from pmgitops.targets.permissions_management.client import judge
-from pmgitops.tickets import servicenow
+from pmgitops.tickets import login
 from pmgitops.transport import Bearer, Transport
 from tests.transport.served import Server
 
@@ -37,7 +37,7 @@ def client():
 @pytest.fixture
 def table(client):
     """A session for ServiceNow's Table API."""
-    return lambda **options: client(judge=servicenow.judge, session=servicenow.Session, **options)
+    return lambda **options: client(judge=login.judge, session=login.Session, **options)
 
 
 @pytest.fixture
