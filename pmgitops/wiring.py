@@ -18,7 +18,7 @@ from pmgitops.errors import PermanentRemoteError, UsageError
 from pmgitops.judging import Desk, retired
 from pmgitops.policy import bundle
 from pmgitops.settings import CONFIG, Config, TicketSystem, parse
-from pmgitops.source import Repository, WorkTree
+from pmgitops.source import Blob, Repository, WorkTree
 
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
@@ -199,10 +199,15 @@ def catalog_of_folder(root: Path) -> Catalog:
 
 def catalog_of_commit(repository: Repository, commit: str) -> Catalog:
     """The snapshot of a trusted commit; what a pull request says exists is data."""
-    from pmgitops.catalog.snapshot import LARGEST, Catalog  # noqa: PLC0415
+    from pmgitops.catalog.snapshot import FOLDER, LARGEST, Catalog  # noqa: PLC0415
+
+    blobs: dict[str, Blob] = {}
 
     def read(path: str) -> bytes | None:
-        return next((data for _, data in repository.contents(repository.blobs(commit, path), LARGEST)), None)
+        if not blobs:  # one listing, when the first file is wanted
+            blobs.update((blob.path, blob) for blob in repository.blobs(commit, FOLDER))
+        blob = blobs.get(path)
+        return next((data for _, data in repository.contents([blob], LARGEST)), None) if blob else None
 
     return Catalog(read)
 

@@ -32,7 +32,9 @@ class Action(NamedTuple):
 
 
 class _Data(NamedTuple):
-    actions: Mapping[str, Action]
+    levels: Mapping[str, Level]
+    """Action, in lower case -> its access level."""
+    services: Mapping[str, Mapping[str, str]]
     names: Names
     escalations: Mapping[str, frozenset[str]]
     credentials: frozenset[str]
@@ -43,15 +45,15 @@ class _Data(NamedTuple):
 @cache
 def _data() -> _Data:
     raw: dict[str, Any] = orjson.loads(resources.files("pmgitops.catalog").joinpath("data", "aws.json").read_bytes())
-    actions = {}
-    for service, levels in raw["services"].items():
-        for level, names in levels.items():
-            for name in names.split():
-                action = Action(f"{service}:{name}", cast(Level, level))
-                actions[action.name.lower()] = action
+    levels: dict[str, Level] = {}
+    for service, by_level in raw["services"].items():
+        prefix = f"{service}:".lower()
+        for level, names in by_level.items():
+            levels.update(dict.fromkeys([prefix + name for name in names.lower().split()], cast(Level, level)))
     return _Data(
-        actions=MappingProxyType(actions),
-        names=Names(actions),
+        levels=MappingProxyType(levels),
+        services=MappingProxyType({service.lower(): names for service, names in raw["services"].items()}),
+        names=Names(levels),
         escalations=MappingProxyType({name: frozenset(needed) for name, needed in raw["escalations"].items()}),
         credentials=frozenset(raw["credentials"]),
         exfiltration=frozenset(raw["exfiltration"]),
@@ -61,7 +63,16 @@ def _data() -> _Data:
 
 def action(name: str) -> Action | None:
     """The action of this name, compared without case; None where AWS lists none."""
-    return _data().actions.get(name.lower())
+    folded = name.lower()
+    level = _data().levels.get(folded)
+    return Action(_spelt(folded.partition(":")[0])[folded], level) if level else None
+
+
+@cache
+def _spelt(service: str) -> Mapping[str, str]:
+    """A service's actions, in lower case -> as AWS spells them."""
+    names = (name for names in _data().services[service].values() for name in names.split())
+    return {f"{service}:{name.lower()}": f"{service}:{name}" for name in names}
 
 
 def names() -> Names:
@@ -76,8 +87,8 @@ def expand(patterns: Sequence[str], not_patterns: Sequence[str] = ()) -> Expansi
 
 def level(actions: Collection[str]) -> Level | None:
     """The greatest access level among actions (in lower case); None where none of them is known."""
-    known = _data().actions
-    found = {known[name].level for name in actions if name in known}
+    known = _data().levels
+    found = {known[name] for name in actions if name in known}
     return max(found, key=LEVELS.index, default=None)
 
 

@@ -203,7 +203,7 @@ def _entry(kind: Kind, row: Json) -> Entry:
     }
     if kind == "identity":
         cast = _text(row.get("@odata.type")).rpartition(".")[2]
-        facts["type"] = _TYPES.get(cast, cast)
+        facts["type"] = _TYPES.get(cast, cast) or ("role" if ":role/" in external else "")
         facts["source"] = _text(_inner(row, "source").get("identityProviderType"))
     if kind == "resource":
         facts["type"] = _text(row.get("resourceType"))

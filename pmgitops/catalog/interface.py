@@ -44,7 +44,8 @@ class Entry(NamedTuple):
     identity   `type` (user, role, application, managedIdentity, serviceAccount ...), `source`, and of AWS roles
                `custom` (true), `trust`
     policy     `custom`
-    role       `custom`, `scopes` (Azure: where it can be assigned; GCP: services)
+    role       `custom`, `scopes` (Azure: where it can be assigned; GCP: services); `actions`, `notActions` where the
+               source tells (Permissions Management does not; ARM and GCP will)
     resource   `type`, `service`
     """
 

@@ -48,7 +48,7 @@ class Names:
     """Names in lower case, sorted, that patterns are held against; what a pattern matches is remembered."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.all: tuple[str, ...] = tuple(sorted({name.lower() for name in names}))
+        self.all: tuple[str, ...] = tuple(sorted(dict.fromkeys(map(str.lower, names))))
         self._set = frozenset(self.all)
         self._found: dict[str, tuple[str, ...]] = {}
 
@@ -99,5 +99,5 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     for name in names:
         folded.setdefault(name.casefold(), name)
     ranked = sorted(folded, key=lambda name: (-sum(piece in name for piece in pieces), len(name), name))
-    found = get_close_matches(wanted, ranked[:60], n=1)
+    found = get_close_matches(wanted, ranked[:20], n=1)
     return folded[found[0]] if found else None

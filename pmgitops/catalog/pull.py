@@ -88,7 +88,7 @@ def pull(
 ) -> Pulled:
     """Read everything, and take the place of the snapshot in `root`. RemoteError where nothing can be read at all."""
     stage = Stage.open(root, source.place, now(), fresh=fresh)
-    systems = source.systems()
+    systems = list({_where(system): system for system in source.systems()}.values())
     if not systems:
         raise PermanentRemoteError(
             "the source lists no authorization system",

@@ -58,6 +58,7 @@ class Catalog:
         self._tables: dict[str, Table | CatalogError] = {}
         self._systems: dict[tuple[str, str], System | None] = {}
         self._actions: dict[Cloud, Names] = {}
+        self._nearest: dict[tuple[str, ...], str | None] = {}
 
     # What there is
 
@@ -156,6 +157,12 @@ class Catalog:
 
     def nearest(self, kind: Kind, name: str, *, cloud: Cloud, system: str = "") -> str | None:
         """What was probably meant by a name that is not there: an action of the cloud, or something in a system."""
+        key = (kind, name, cloud, system)
+        if key not in self._nearest:
+            self._nearest[key] = self._look_around(kind, name, cloud, system)
+        return self._nearest[key]
+
+    def _look_around(self, kind: Kind, name: str, cloud: Cloud, system: str) -> str | None:
         if kind == "action":
             names = self.actions(cloud).all
             service = name.lower().split(":" if cloud == "aws" else "/" if cloud == "azure" else ".")[0]
@@ -172,7 +179,12 @@ class Catalog:
         return known[meant] if meant else None
 
     def search(self, words: Sequence[str]) -> Iterator[tuple[str, Entry]]:
-        """Every entry in which all words stand, with where: `aws`, or `aws/956987887735`."""
+        """Every entry in which all words stand, with where: `aws`, or `aws/956987887735`. Systems come first."""
+        folded = [word.lower() for word in words]
+        for system in self.systems():
+            about = {"name": system.name, "id": system.key, "status": system.status, "capability": system.capability}
+            if all(word in " ".join((system.id, *about.values())).lower() for word in folded):
+                yield system.cloud, Entry("system", system.id, {name: text for name, text in about.items() if text})
         for row in self.rows().values():
             yield from ((row.external_id, entry) for entry in self._table(row).search(words))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +25,7 @@ from pmgitops.errors import CatalogError, RemoteError
 from pmgitops.report import catalogs
 from tests.catalog.conftest import NOW
 from tests.sandbox.conftest import Control
-from tests.world import run
+from tests.world import ROOT, run
 
 AWS = "956987887735"
 KEY = "OTU2OTg3ODg3NzM1"
@@ -304,6 +308,8 @@ def test_pull_find_and_get_as_commands(place: Path, control: Control) -> None:
     assert ran.out == "**Catalog**: 7 systems\n\n- nothing is different\n"
     found = run("-C", str(place), "catalog", "find", "S3", "delete")
     assert found.out.splitlines()[1].split() == ["aws", "action", "s3:AbortMultipartUpload", "normal", "delete"]
+    found = run("-C", str(place), "catalog", "find", "DEVELOPMENT", "--format", "json")
+    assert found.json == [{"where": "aws", "kind": "system", "externalId": AWS, "id": KEY, "name": "development"}]
     found = run("-C", str(place), "catalog", "find", "alex", "contoso", "--most", "1")
     assert found.out.splitlines()[-1] == "and more; say more words, or --most"
     found = run("-C", str(place), "catalog", "find", "saml-user", "--format", "json")
@@ -334,3 +340,24 @@ def test_nobody_there_ends_it_at_once(place: Path) -> None:
     ran = run("-C", str(place), "catalog", "pull")
     assert ran.code == 6
     assert "cannot be reached" in ran.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_process_that_is_ended_loses_nothing(place: Path, control: Control, opened, number: int) -> None:
+    """The system that never answers keeps it waiting; what the others said is kept."""
+    control.post("faults", do="delay", seconds=60, path=f"{KEY}.*/resources", times=0)
+    command = [sys.executable, "-m", "pmgitops", "-C", str(place), "catalog", "pull"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        journal = place / staging._STAGE / "journal.jsonl"
+        until = time.monotonic() + 30
+        while time.monotonic() < until and not (journal.exists() and len(journal.read_bytes().splitlines()) == 10):
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert out.startswith("interrupted among 7 systems") or number == signal.SIGKILL
+    assert not opened().present
+    control.post("reset")
+    ran = run("-C", str(place), "catalog", "pull")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "7 systems, of which an earlier pull had read 9")
+    assert opened().findings() == []
