@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-MOST_CACHED = 4096
-"""Patterns whose matches one list of names remembers."""
+MOST_KEPT = 1_000_000
+"""Names that the remembered answers of one list may come to, all together: 8 MB of them."""
 _BEYOND = "\U0010ffff"
 
 
@@ -50,7 +50,8 @@ class Names:
     def __init__(self, names: Iterable[str]) -> None:
         self.all: tuple[str, ...] = tuple(sorted(dict.fromkeys(map(str.lower, names))))
         self._set = frozenset(self.all)
-        self._found: dict[str, tuple[str, ...]] = {}
+        self._found: dict[object, Expansion] = {}
+        self._kept = 0
 
     def __len__(self) -> int:
         return len(self.all)
@@ -61,14 +62,14 @@ class Names:
     def matching(self, pattern: str) -> tuple[str, ...]:
         """The names that a pattern means, sorted; none where it means nothing that is known."""
         found = self._found.get(pattern)
-        if found is None:
-            if len(self._found) >= MOST_CACHED:
-                self._found.clear()
-            found = self._found[pattern] = self._match(pattern.lower())
-        return found
+        return found.names if found else self._keep(pattern, Expansion(self._match(pattern.lower()))).names
 
     def expand(self, patterns: Sequence[str], not_patterns: Sequence[str] = ()) -> Expansion:
         """All that `patterns` mean (everything, where there are only `not_patterns`), without what the others mean."""
+        key = (tuple(patterns), tuple(not_patterns))
+        return self._found.get(key) or self._keep(key, self._expand(patterns, not_patterns))
+
+    def _expand(self, patterns: Sequence[str], not_patterns: Sequence[str]) -> Expansion:
         unmatched = tuple(pattern for pattern in (*patterns, *not_patterns) if not self.matching(pattern))
         if not not_patterns and len(patterns) == 1:
             return Expansion(self.matching(patterns[0]), unmatched)
@@ -78,15 +79,24 @@ class Names:
             meant.difference_update(name for pattern in not_patterns for name in self.matching(pattern))
         return Expansion(tuple(sorted(meant)), unmatched)
 
+    def _keep(self, key: object, found: Expansion) -> Expansion:
+        """Remember an answer; everything is forgotten when it comes to too much."""
+        self._kept += len(found.names) + 100
+        if self._kept > MOST_KEPT:
+            self._found.clear()
+            self._kept = len(found.names) + 100
+        self._found[key] = found
+        return found
+
     def _match(self, pattern: str) -> tuple[str, ...]:
         if not is_pattern(pattern):
             return (pattern,) if pattern in self._set else ()
-        literal = re.split(r"[*?]", pattern, maxsplit=1)[0]
+        literal, *others = re.split(r"[*?]", pattern)
         names = self.all[bisect_left(self.all, literal) : bisect_left(self.all, literal + _BEYOND)]
         if pattern == literal + "*":
             return names
-        match = compiled(pattern).match
-        return tuple(name for name in names if match(name))
+        match, rarest = compiled(pattern).match, max(others, key=len)
+        return tuple(name for name in names if rarest in name and match(name))
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

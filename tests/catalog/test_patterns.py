@@ -44,6 +44,14 @@ def test_nothing_means_nothing() -> None:
     assert Names(["a"]).expand([]) == ((), ())
 
 
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pmgitops.catalog.patterns.MOST_KEPT", 1000)
+    names = Names(f"a{number}" for number in range(200))
+    for number in range(100):
+        assert len(names.expand([f"a*{'*' * number}"], ["b*"]).names) == 200
+        assert sum(len(found.names) for found in names._found.values()) <= 1000
+
+
 def test_a_hostile_pattern_is_quick() -> None:
     names = Names(["a" * 2000 + "c", "b"])
     assert names.matching("*a" * 400 + "b") == ()
