@@ -108,6 +108,9 @@ def test_a_commit_has_its_own(snapshot: Path) -> None:
     catalog = wiring.catalog_of_commit(repository, repository.commit("HEAD"))
     assert catalog.action("aws", "s3:GetObject")
     assert not wiring.catalog_of_folder(snapshot).present
+    git("rm", "-rq", "--cached", "catalog", at=snapshot)
+    git("commit", "-q", "--allow-empty", "-m", "none", at=snapshot)
+    assert not wiring.catalog_of_commit(repository, repository.commit("HEAD")).present
 
 
 # What it cannot tell
