@@ -13,7 +13,7 @@ from .servicenow.routes import servicenow
 from .world import World
 
 
-def application(world: World) -> Front:
+def application(world: World, control_port: int) -> Front:
     """Assemble it; ServiceNow comes last, since it owns every address that nobody else claims."""
     routes = [
         *page_routes(),
@@ -23,4 +23,4 @@ def application(world: World) -> Front:
     ]
     app = Starlette(routes=routes)
     app.state.world = world
-    return Front(app, world)
+    return Front(app, world, control_port)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -82,13 +83,19 @@ async def commit(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, sen
     if fault.when == "after" or fault.do in _AFTER:
         answer = await _held_back(app, scope, receive)
     if fault.seconds and fault.do != "drip":
-        await asyncio.sleep(fault.seconds)
+        await _pause(fault.seconds)
     if fault.do == "close":
         abort(send)
     elif answer is not None and fault.do in _AFTER:
         await _spoil(fault, answer, send)
     else:
         await _send(_instead(fault, scope["path"]), send)
+
+
+async def _pause(seconds: float) -> None:
+    """Wait, or until the server stops, when nobody waits any longer."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(seconds)
 
 
 def abort(send: Send) -> None:
@@ -153,7 +160,7 @@ async def _in_pieces(fault: Fault, answer: Answer, send: Send) -> None:
         if cycle.disconnected:
             return
         await send({"type": "http.response.body", "body": answer.body[begin : begin + size], "more_body": True})
-        await asyncio.sleep(fault.seconds)
+        await _pause(fault.seconds)
     await send({"type": "http.response.body", "body": b""})
 
 

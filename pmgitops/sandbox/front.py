@@ -26,13 +26,13 @@ _OWN = ("/_control", "/page")
 class Front:
     """ASGI, outermost: it alone is handed the server's own `send`, through which the connection can be broken."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
-        self._app, self._world = app, world
+    def __init__(self, app: ASGIApp, world: World, control_port: int) -> None:
+        self._app, self._world, self._control_port = app, world, control_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or log and handle, or log and fail as told."""
         headers = Headers(scope=scope)
-        refusal = _refusal(scope, headers)
+        refusal = _refusal(scope, headers, self._control_port)
         if refusal:
             await PlainTextResponse(refusal, 403)(scope, receive, send)
             return
@@ -75,15 +75,15 @@ class Front:
                 entry["caller"] = _unsecret(scope.get("sandbox.caller"))
 
 
-def _refusal(scope: Scope, headers: Headers) -> str:
+def _refusal(scope: Scope, headers: Headers, control_port: int) -> str:
     """Why a browser elsewhere must not reach the sandbox: another name for loopback, or a form on another site."""
     host = headers.get("host", "")
     if not _LOOPBACK.fullmatch(host):
         return "The sandbox answers to loopback names only."
     client = scope.get("client")
     own = scope["path"] == "/" or scope["path"].startswith(_OWN)
-    if own and scope["scheme"] == "https":
-        return "The sandbox is controlled over its plain port."
+    if own and scope["server"][1] != control_port:
+        return f"The sandbox is controlled on port {control_port}."
     if own and client and not _LOOPBACK.fullmatch(client[0] if ":" not in client[0] else f"[{client[0]}]"):
         return "The sandbox is controlled from this machine only."
     origin = headers.get("origin")

@@ -32,8 +32,9 @@ class Sandbox:
 
     `seed` decides all ids; `at` (RFC 3339, with an offset) stops the clock there, so that nothing depends on when it
     runs. With `tls`, the server's side of a handshake, both services answer https too, on a port of their own which
-    controls nothing; a client certificate that it has checked logs in the user of its common name. `inventory` is what
-    discovery finds: `small` or `large`.
+    controls nothing; a client certificate that it has checked logs in the user of its common name. With `control_port`
+    the page and `/_control` move there, away from the services. `inventory` is what discovery finds: `small` or
+    `large`.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class Sandbox:
         at: str = "",
         tls: ssl.SSLContext | None = None,
         inventory: str = "small",
+        control_port: int | None = None,
     ) -> None:
-        self._wanted, self._state, self._seed, self._tls = port, state, seed, tls
+        self._wanted, self._wanted_control, self._state, self._seed, self._tls = port, control_port, state, seed, tls
         self._at = read_instant(at) if at else None
         self._inventory = inventory
-        self.port, self.secure_port = port, 0
+        self.port, self.secure_port, self.control_port = port, 0, control_port or port
 
     @property
     def servicenow_host(self) -> str:
@@ -67,22 +69,31 @@ class Sandbox:
         return f"http://{self.servicenow_host}"
 
     @property
+    def control_url(self) -> str:
+        """Where `/_control` is."""
+        return f"http://{_HOST}:{self.control_port}"
+
+    @property
     def graph_url(self) -> str:
         """What stands for `https://graph.microsoft.com/beta`."""
         return f"{self.url}/beta"
 
     def __enter__(self) -> Self:
         """Serve; when this returns, the first request is answered."""
-        self._socket = _listen(self._wanted)
-        self.port = self._socket.getsockname()[1]
+        plain = _listen(self._wanted)
+        self.port = self.control_port = plain.getsockname()[1]
+        self._sockets = [plain]
+        if self._wanted_control is not None:
+            self._sockets.append(_listen(self._wanted_control))
+            self.control_port = self._sockets[-1].getsockname()[1]
         self._world = World.open(self._state, self._seed, self._at, self._inventory)
-        self._server = _Server(_config(self._world))
+        self._server = _Server(_config(self._world, self.control_port))
         if self._tls:
             secure = _listen(0)
             self.secure_port = secure.getsockname()[1]
             self._server.secure = secure, self._tls
         self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="sandbox", daemon=True
+            target=self._server.run, kwargs={"sockets": self._sockets}, name="sandbox", daemon=True
         )
         self._thread.start()
         self._wait_until_served()
@@ -94,7 +105,8 @@ class Sandbox:
         """Stop, and let go of port and file."""
         self._server.stop()
         self._thread.join(_PATIENCE)
-        self._socket.close()
+        for listener in self._sockets:
+            listener.close()
         self._world.store.close()
 
     def _wait_until_served(self) -> None:
@@ -185,9 +197,9 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _config(world: World) -> uvicorn.Config:
+def _config(world: World, control_port: int) -> uvicorn.Config:
     return uvicorn.Config(
-        application(world),
+        application(world, control_port),
         log_config=None,
         log_level="error",
         access_log=False,

@@ -91,7 +91,7 @@ class Control:
     """The sandbox from behind the scenes."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self.root = f"{sandbox.url}/_control"
+        self.root = f"{sandbox.control_url}/_control"
 
     def post(self, path: str, /, **body: object) -> Any:
         answer = requests.post(f"{self.root}/{path}", json=body, timeout=10)
