@@ -21,7 +21,8 @@ from requests.auth import AuthBase
 from pmgitops.errors import TemporaryRemoteError
 from pmgitops.sandbox import Sandbox
 from pmgitops.secrets import Secrets
-from pmgitops.tickets.servicenow import ApiKey, ServiceNow, session
+from pmgitops.tickets.login import ApiKey, session
+from pmgitops.tickets.servicenow import ServiceNow
 from pmgitops.transport import Bearer
 from tests.sandbox.conftest import Instance
 
