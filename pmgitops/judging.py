@@ -22,13 +22,17 @@ from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.ticket import TicketRecord
+from pmgitops.policy import existence
 from pmgitops.policy.bundle import Bundle
+from pmgitops.policy.existence import Existence
+from pmgitops.policy.facts import catalog_facts
 from pmgitops.settings import CONFIG, Config, Target, TargetName
 from pmgitops.source import Blob, Repository
 from pmgitops.source import Change as FileChange
 from pmgitops.tickets import gate
 
 if TYPE_CHECKING:
+    from pmgitops.catalog.snapshot import Catalog
     from pmgitops.plan import Rendered, Undeliverable
 
 CHUNK = 250
@@ -53,6 +57,8 @@ class Desk:
     config: Config
     policies: Bundle
     now: datetime
+    catalog: Catalog | None = None
+    """The committed snapshot of what exists; None where there is none."""
 
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong with the rules themselves: a broken policy, or none at all, lets nothing pass."""
@@ -64,12 +70,33 @@ class Desk:
         """What the configuration and every policy say of one request."""
         if self.policies.findings:  # they are told once, and nothing passes before they are mended
             return self._configured(file)
-        return [*self._configured(file), *self.policies.judge(file, now=self.now, change=change, ticket=ticket)]
+        found = self._configured(file)
+        if self.catalog is None:
+            return [*found, *self.policies.judge(file, now=self.now, change=change, ticket=ticket)]
+        seen = existence.look_up(file.request, self.catalog)
+        facts = catalog_facts(self.catalog, seen, self.now)
+        judged = self.policies.judge(
+            file, now=self.now, change=change, ticket=ticket, catalog=facts, known=self.catalog
+        )
+        return [*found, *self._existing(file, seen, self.catalog), *judged]
 
     def judge_many(self, files: Sequence[RequestFile]) -> list[Finding]:
         """The same of requests that nothing else is known about."""
         found = [finding for file in files for finding in self._configured(file)]
-        return found if self.policies.findings else found + self.policies.judge_many(files, now=self.now)
+        if self.policies.findings:
+            return found
+        if self.catalog is None:
+            return found + self.policies.judge_many(files, now=self.now)
+        catalog = self.catalog
+        seen = [existence.look_up(file.request, catalog) for file in files]
+        found += [one for file, names in zip(files, seen, strict=True) for one in self._existing(file, names, catalog)]
+        facts = [catalog_facts(catalog, names, self.now) for names in seen]
+        return found + self.policies.judge_many(files, now=self.now, catalogs=facts, known=catalog)
+
+    def _existing(self, file: RequestFile, seen: Existence, catalog: Catalog) -> list[Finding]:
+        """What a request names and the snapshot does not know."""
+        unknown = self.config.catalog.unknown
+        return existence.findings(file, seen, catalog, unknown) if unknown != "off" else []
 
     def _configured(self, file: RequestFile) -> list[Finding]:
         """Guards that need no policy: the ticket is of a configured system and shaped like one of its numbers."""

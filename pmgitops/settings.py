@@ -190,6 +190,13 @@ class Limits(Value):
     """Requests that are sent at once, 1 to 32."""
 
 
+class CatalogSettings(Value):
+    """What a committed snapshot of the authorization systems is used for."""
+
+    unknown: Literal["error", "approval", "warning", "off"] = "error"
+    """How grave it is that a request names what the snapshot does not know; `off`: nothing is said of names at all."""
+
+
 class Config(Value):
     """`pmgitops.yaml`."""
 
@@ -207,6 +214,8 @@ class Config(Value):
     """Where pmgitops keeps what it did."""
     limits: Limits = Limits()
     """What needs a person's word."""
+    catalog: CatalogSettings = CatalogSettings()
+    """What the snapshot under `catalog/` is used for, where there is one."""
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Config:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pmgitops.tickets.servicenow import ServiceNow
     from pmgitops.transport import Transport
 
-POLICIES = "policies"
+POLICIES, CATALOG = "policies", "catalog"
 NETWORK = 30.0
 """How long one conversation with git's remote may take, in seconds."""
 
@@ -62,14 +62,16 @@ def desk_of_folder(root: Path, *, proofread: bool = False) -> Desk:
     """Configuration and policies as they stand on disk: for the author of a change, on their own machine."""
     tree = WorkTree(root)
     rules = [(blob.path, data or b"") for blob, data in tree.contents(tree.blobs(POLICIES), MAX_SIZE)]
-    return Desk(parse(tree.content(CONFIG)), bundle.load(rules, proofread=proofread), clock())
+    catalog = catalog_of_folder(root) if any(True for _ in tree.blobs(CATALOG)) else None
+    return Desk(parse(tree.content(CONFIG)), bundle.load(rules, proofread=proofread), clock(), catalog)
 
 
 def desk_of_commit(repository: Repository, commit: str) -> Desk:
     """Configuration and policies of a trusted commit: what a pull request brings along is data, never a rule."""
     blobs = repository.blobs(commit, POLICIES)
     rules = [(blob.path, data or b"") for blob, data in repository.contents(blobs, MAX_SIZE)]
-    return Desk(config_of(repository, commit), bundle.load(rules), clock())
+    catalog = catalog_of_commit(repository, commit) if any(True for _ in repository.blobs(commit, CATALOG)) else None
+    return Desk(config_of(repository, commit), bundle.load(rules), clock(), catalog)
 
 
 def config_of(repository: Repository, commit: str) -> Config:

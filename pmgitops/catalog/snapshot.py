@@ -24,7 +24,7 @@ import orjson
 from pmgitops.catalog.codec import Table, digest
 from pmgitops.catalog.interface import PARTS, Entry, Kind, Part
 from pmgitops.catalog.operations import Cloud
-from pmgitops.catalog.patterns import Expansion, Names, nearest
+from pmgitops.catalog.patterns import Expansion, Names, compiled, is_pattern, nearest
 from pmgitops.errors import CatalogError
 from pmgitops.model.finding import Finding
 
@@ -301,6 +301,14 @@ class System:
         """A resource: a bucket, a subscription, a project."""
         return self._part("resources").get("resource", external_id)
 
+    def covering(self, actions: Sequence[str]) -> Entry | None:
+        """The role with the fewest actions among those that have all of `actions`, where the source told what they
+        have; patterns in a role count as what they mean.
+        """
+        wanted = tuple(action.lower() for action in actions)
+        fitting = [role for role in self.each("role") if "actions" in role.facts and _covers(role, wanted)]
+        return min(fitting, key=_breadth, default=None)
+
     def by_id(self, kind: Kind, key: str) -> Entry | None:
         """Something by the source's own id."""
         return self._of(kind).by_id(kind, key)
@@ -339,6 +347,21 @@ class System:
                 hint="give the identity that pulls the right to read them, then `pmgitops catalog pull`",
             )
         return self._table()
+
+
+def _covers(role: Entry, wanted: Sequence[str]) -> bool:
+    allowed = [compiled(pattern) for pattern in role.facts["actions"]]
+    excluded = [compiled(pattern) for pattern in role.facts.get("notActions", ())]
+    return all(
+        any(pattern.match(name) for pattern in allowed) and not any(pattern.match(name) for pattern in excluded)
+        for name in wanted
+    )
+
+
+def _breadth(role: Entry) -> tuple[int, int, str]:
+    """How much a role allows, roughly: patterns count more than names."""
+    actions = role.facts["actions"]
+    return sum(map(is_pattern, actions)), len(actions), role.external_id
 
 
 # What can be wrong with it

@@ -13,7 +13,7 @@ from pmgitops.load import unique
 from pmgitops.model.finding import Finding
 from pmgitops.source import Repository, WorkTree
 
-POLICED = ("policies", "pmgitops.yaml", ".github", "locks")
+POLICED = ("policies", "catalog", "pmgitops.yaml", ".github", "locks")
 """What a pull request may not change together with requests: nobody changes the rules for their own request."""
 
 

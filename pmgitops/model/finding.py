@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 Severity = Literal["error", "approval", "warning"]
 
-GUARDS = frozenset({"retired", "route", "ticket", "ticket-info", "mixed-change", "name-reused", "duplicate-name"})
+GUARDS = frozenset(
+    {
+        *("retired", "route", "ticket", "ticket-info", "mixed-change", "name-reused", "duplicate-name"),
+        *("unknown-system", "unknown-identity", "unknown-role", "unknown-policy", "unknown-action", "unknown-resource"),
+        *("undecided", "system-offline", "system-read-only", "narrower-role"),
+    }
+)
 """Rules that no policy can switch off, or take the name of: some decide the exit code."""
 
 BLOCKING: frozenset[Severity] = frozenset({"error"})

@@ -14,14 +14,15 @@ from pmgitops.model.problem import Path, problems
 from pmgitops.model.request import KINDS, REQUEST
 from pmgitops.policy.bundle import Bundle, Rule, circumstances, known, shown, tables, told
 from pmgitops.policy.engine import Failed, Tables
-from pmgitops.policy.examples import CHANGE, NOW, REQUESTS, TICKET, laid_over, without
-from pmgitops.policy.facts import ChangeFacts, TicketFacts
+from pmgitops.policy.examples import CATALOG, CHANGE, NOW, REQUESTS, TICKET, laid_over, without
+from pmgitops.policy.facts import NO_CATALOG, CatalogFacts, ChangeFacts, TicketFacts
 from pmgitops.policy.form import DATA, Case
 
 T = TypeVar("T")
 
 CHANGE_FACTS: TypeAdapter[ChangeFacts] = TypeAdapter(ChangeFacts)
 TICKET_FACTS: TypeAdapter[TicketFacts] = TypeAdapter(TicketFacts)
+CATALOG_FACTS: TypeAdapter[CatalogFacts] = TypeAdapter(CatalogFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class _Run:
         request = self._validated(REQUEST, content, ("request",))
         change = self._facts(CHANGE_FACTS, CHANGE, "change", given.change)
         ticket = self._facts(TICKET_FACTS, TICKET, "ticket", given.ticket)
-        facts = circumstances("case", request, given.now or NOW, change, ticket, None)
+        catalog = self._facts(CATALOG_FACTS, CATALOG, "catalog", given.catalog) or NO_CATALOG
+        facts = circumstances("case", request, given.now or NOW, change, ticket, catalog)
         context, stand_ins = self._data(given.data)
         situation = self._bundle.engine.situation(facts, stand_ins)
         outcome = self._rule.judge(situation)

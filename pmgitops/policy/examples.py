@@ -86,6 +86,14 @@ TICKET: Mapping[str, Any] = {
     "shortDescription": "Replace the certificate of the payment service",
 }
 
+CATALOG: Mapping[str, Any] = {
+    "present": True,
+    "age": "P1D",
+    "system": "Payment",
+    "online": True,
+    "modifiable": True,
+}
+
 CHANGE: Mapping[str, Any] = {"action": "create", "author": "alex@contoso.com"}
 
 

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from pmgitops.errors import CatalogError
 from pmgitops.model.change import Change
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.request import Statement as WrittenStatement
 from pmgitops.model.schedule import EndDate, NoEnd, Numbered, Recurrence, Schedule
 from pmgitops.model.ticket import TicketRecord
+from pmgitops.policy import meaning
+from pmgitops.policy.existence import Existence
 from pmgitops.policy.occurrences import days, most_in
+
+if TYPE_CHECKING:
+    from pmgitops.catalog.snapshot import Catalog
 
 FOREVER = timedelta(days=36_500)
 """A hundred years: how long access is taken to last that does not end. CEL counts in nanoseconds, up to 292 years."""
@@ -109,6 +115,15 @@ class ClaimFacts(NamedTuple):
     """Who approved it, says the request."""
 
 
+class RiskFacts(NamedTuple):
+    """How much harm the access can do, by AWS's access levels, known ways to more access, and the catalog."""
+
+    level: str
+    """`low`: reads what is no secret; `medium`: changes things; `high`: makes more access, or cannot be told."""
+    reasons: tuple[str, ...]
+    """What makes it so; empty where it is low."""
+
+
 class RequestFacts(NamedTuple):
     """The request. Lists that its kind does not have are empty, texts too."""
 
@@ -127,7 +142,8 @@ class RequestFacts(NamedTuple):
     not_actions: tuple[str, ...]
     """Of `allow` statements: everything but these is asked for."""
     expanded_actions: tuple[str, ...]
-    """What `actions` and `notActions` reach, in lower case; wildcards stay patterns (see `reachedBy`)."""
+    """The actions that `actions` and `notActions` reach, in lower case, wildcards as what they mean, without what is
+    denied everywhere; a pattern that means nothing known stays as it is (see `reachedBy`)."""
     resources: tuple[str, ...]
     """Resources of `allow` statements, as written."""
     not_resources: tuple[str, ...]
@@ -150,6 +166,8 @@ class RequestFacts(NamedTuple):
     """When, how long and how often."""
     ticket: ClaimFacts
     """What the request says of its ticket."""
+    risk: RiskFacts
+    """How much harm the access can do."""
 
 
 class Fact(BaseModel):
@@ -195,12 +213,26 @@ class TicketFacts(Fact):
     """Its title."""
 
 
-class CatalogFacts(NamedTuple):
-    """The committed snapshot of the authorization systems."""
+class CatalogFacts(Fact):
+    """The committed snapshot of the authorization systems, and what it knows of the request's names."""
 
     present: bool = False
-    """Whether there is one."""
+    """Whether there is one that can be read."""
+    age: timedelta = FOREVER
+    """How long ago it was read; a hundred years where there is none."""
+    system: str = ""
+    """The display name of the request's account, subscription or project; empty where it is not known."""
+    online: bool = False
+    """Whether the source hears from that system."""
+    modifiable: bool = False
+    """Whether permissions can be changed there."""
+    unknown: tuple[str, ...] = ()
+    """Names in the request that the snapshot knows nothing of."""
+    undecided: tuple[str, ...] = ()
+    """Names of which it cannot tell."""
 
+
+NO_CATALOG = CatalogFacts()
 
 VARIABLES: dict[str, type] = {
     "request": RequestFacts,
@@ -215,22 +247,21 @@ AWAITED: dict[str, str] = {"ticket": "the ticket is read", "change": "the change
 """Variables that may be absent -> what has to happen before a rule that needs them can be judged."""
 
 
-def request_facts(name: str, request: AnyRequest, now: datetime, catalog: CatalogFacts | None = None) -> RequestFacts:
-    """The facts of a request at `now`."""
+def request_facts(name: str, request: AnyRequest, now: datetime, catalog: Catalog | None = None) -> RequestFacts:
+    """The facts of a request at `now`; with a catalog, also by what that knows of its actions."""
     parts = vars(request)  # what the kind at hand has; asking a model for what it has not is slow
     statements = parts.get("statements", ())
     allowed = [statement for statement in statements if statement.effect == "allow"]
-    actions, not_actions = parts.get("actions") or _joined(allowed, "actions"), _joined(allowed, "not_actions")
-    identity = request.identity
+    identity, reached = request.identity, meaning.reached(request, catalog)
     return RequestFacts(
         name=name,
         kind=request.kind,
         provider=request.provider,
         authorization_system_id=request.authorization_system_id,
         identity=IdentityFacts(identity.external_id, identity.source, identity.type, identity.account_id or ""),
-        actions=actions,
-        not_actions=not_actions,
-        expanded_actions=expanded(actions, not_actions, catalog),
+        actions=parts.get("actions") or _joined(allowed, "actions"),
+        not_actions=_joined(allowed, "not_actions"),
+        expanded_actions=reached,
         resources=_joined(allowed, "resources"),
         not_resources=_joined(allowed, "not_resources"),
         statements=tuple(map(_statement, statements)),
@@ -242,16 +273,25 @@ def request_facts(name: str, request: AnyRequest, now: datetime, catalog: Catalo
         notes=request.notes or "",
         schedule=schedule_facts(request.schedule_info, now),
         ticket=_claim(request),
+        risk=RiskFacts(*meaning.risk(request, reached, catalog)),
     )
 
 
-def expanded(
-    actions: tuple[str, ...], not_actions: tuple[str, ...], _catalog: CatalogFacts | None = None
-) -> tuple[str, ...]:
-    """What actions reach, in lower case. Until a catalog lists the actions, patterns stay patterns."""
-    # All but a few are all; the few are not subtracted, so that nothing is missed.
-    reached = (*map(str.lower, actions), "*") if not_actions else map(str.lower, actions)
-    return tuple(dict.fromkeys(reached))
+def catalog_facts(catalog: Catalog, seen: Existence, now: datetime) -> CatalogFacts:
+    """What a snapshot knows of a request's names; one that is broken is as good as none."""
+    try:
+        age = catalog.age(now)
+    except CatalogError:
+        return NO_CATALOG
+    return CatalogFacts(
+        present=True,
+        age=age,
+        system=seen.system.name if seen.system else "",
+        online=bool(seen.system and seen.system.online),
+        modifiable=bool(seen.system and seen.system.modifiable),
+        unknown=tuple(dict.fromkeys(name for _, _, name in seen.unknown)),
+        undecided=tuple(dict.fromkeys(name for (_, _, name), _ in seen.undecided)),
+    )
 
 
 def schedule_facts(schedule: Schedule, now: datetime) -> ScheduleFacts:

@@ -47,6 +47,8 @@ class CaseFacts(Value):
     """What the ticket system said, laid over an approved change that is being implemented; without it, nobody asked."""
     change: dict[str, Any] | None = None
     """What merging will do, laid over the creation of the request; without it, nobody knows."""
+    catalog: dict[str, Any] | None = None
+    """What the snapshot knows, laid over one of yesterday that knows every name; without it, there is none."""
     data: dict[str, Any] | None = None
     """Lists that stand in for those of data.yaml."""
 
