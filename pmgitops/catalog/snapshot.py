@@ -35,6 +35,10 @@ INDEX: Final = f"{FOLDER}/index.jsonl"
 FORMAT: Final = 1
 LARGEST: Final = 64 << 20
 """Bytes that one file of a snapshot may have."""
+MOST_ADVICE: Final = 200
+"""Names for which the nearest one is looked for in a run: it takes milliseconds each, and who misspells more of them has
+another problem.
+"""
 
 
 def shared_path(cloud: Cloud) -> str:
@@ -159,6 +163,8 @@ class Catalog:
         """What was probably meant by a name that is not there: an action of the cloud, or something in a system."""
         key = (kind, name, cloud, system)
         if key not in self._nearest:
+            if len(self._nearest) >= MOST_ADVICE:
+                return None
             self._nearest[key] = self._look_around(kind, name, cloud, system)
         return self._nearest[key]
 

@@ -338,6 +338,8 @@ class _Types:
         for well_known in _WELL_KNOWN:
             self.pool.AddSerializedFile(well_known.DESCRIPTOR.serialized_pb)
         self.pool.AddSerializedFile(self._file.SerializeToString())
+        self._handed: tuple[Any, Any] = (None, None)
+        """The last of the facts that we were handed, and its message."""
         self._classes = {kind: self._class(kind.__name__) for kind in variables.values() if is_kind(kind)}
 
     def cel(self, kind: type) -> Any:
@@ -345,10 +347,17 @@ class _Types:
         return cel.Type(f"{_PACKAGE}.{kind.__name__}") if is_kind(kind) else _CEL[kind]
 
     def message(self, value: Any) -> Any:
-        """A variable's value as the engine takes it."""
+        """A variable's value as the engine takes it. What is handed in for many requests in a row is made once."""
+        if value is self._handed[0]:
+            return self._handed[1]
         kind: type = type(value)
         known = self._classes.get(kind)
-        return known(**_filled(kind)(value)) if known else value
+        if known is None:
+            return value
+        message = known(**_filled(kind)(value))
+        if not isinstance(value, tuple):
+            self._handed = value, message
+        return message
 
     def fields(self, struct: str) -> Sequence[str]:
         """The fields of a declared type."""

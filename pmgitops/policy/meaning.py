@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pmgitops.errors import CatalogError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Level = Literal["low", "medium", "high"]
 MOST_REASONS = 5
+REMEMBERED = 4096
+"""Names whose risk is remembered: the same roles and actions are asked for again and again."""
 
 
 class Risk(NamedTuple):
@@ -44,7 +47,7 @@ def reached(request: AnyRequest, catalog: Catalog | None) -> tuple[str, ...]:
     """
     if isinstance(request, AwsActions):
         return _allowed(request.statements, catalog)
-    actions: tuple[str, ...] = getattr(request, "actions", ())
+    actions: tuple[str, ...] = vars(request).get("actions", ())  # asking a model for what it has not is slow
     if not any(map(_is_pattern, actions)):
         return tuple(sorted({action.lower() for action in actions}))
     return tuple(sorted(_meant(request.provider, actions, (), catalog)))
@@ -153,13 +156,18 @@ def _verbs(
     catalog: Catalog | None,
 ) -> Risk:
     """By the verb at an action's end, and by the severity that a snapshot gives it."""
-    high = [f"{name} hands out access" for name in actions if grants.search(name)]
-    high += [f"{name} means more than can be told" for name in actions if _is_pattern(name)]
-    high += _severe(provider, actions, catalog)
-    if high:
-        return Risk("high", _few(high))
-    changing = [f"{name} changes things" for name in actions if not reads.search(name)]
-    return Risk("medium", _few(changing)) if changing else LOW
+    worst = _worst(_verb(name, grants, reads) for name in actions)
+    severe = _severe(provider, actions, catalog)
+    return Risk("high", _few((*(worst.reasons if worst.level == "high" else ()), *severe))) if severe else worst
+
+
+@lru_cache(REMEMBERED)
+def _verb(name: str, grants: re.Pattern[str], reads: re.Pattern[str]) -> Risk:
+    if grants.search(name):
+        return Risk("high", (f"{name} hands out access",))
+    if _is_pattern(name):
+        return Risk("high", (f"{name} means more than can be told",))
+    return LOW if reads.search(name) else Risk("medium", (f"{name} changes things",))
 
 
 def _severe(provider: Provider, actions: Sequence[str], catalog: Catalog | None) -> list[str]:
@@ -170,6 +178,7 @@ def _severe(provider: Provider, actions: Sequence[str], catalog: Catalog | None)
     return [f"{name} is of high severity in the catalog" for name in found]
 
 
+@lru_cache(REMEMBERED)
 def _named(name: str, high: re.Pattern[str], low: re.Pattern[str]) -> Risk:
     """Of a role or policy by its name: what is in it is not known here."""
     if high.search(name):
@@ -179,6 +188,8 @@ def _named(name: str, high: re.Pattern[str], low: re.Pattern[str]) -> Risk:
 
 def _worst(risks: Iterable[Risk]) -> Risk:
     found = list(risks)
+    if len(found) == 1:
+        return found[0]
     worst = max((risk.level for risk in found), key=("low", "medium", "high").index)
     return Risk(worst, _few(reason for risk in found if risk.level == worst for reason in risk.reasons))
 
