@@ -36,8 +36,8 @@ FORMAT: Final = 1
 LARGEST: Final = 64 << 20
 """Bytes that one file of a snapshot may have."""
 MOST_ADVICE: Final = 200
-"""Names for which the nearest one is looked for in a run: it takes milliseconds each, and who misspells more of them has
-another problem.
+"""Names for which the nearest one is looked for in a run: each takes milliseconds, and whoever misspells more of them
+has another problem.
 """
 
 
@@ -270,6 +270,8 @@ class System:
         self.refused: dict[Part, str] = facts.get("refused", {})
         """Parts that could not be read, and why."""
         self._table = table
+        self._telling: list[Entry] | None = None
+        """Roles of which the source told what they have."""
 
     @property
     def online(self) -> bool:
@@ -311,9 +313,10 @@ class System:
         """The role with the fewest actions among those that have all of `actions`, where the source told what they
         have; patterns in a role count as what they mean.
         """
+        if self._telling is None:
+            self._telling = [role for role in self.each("role") if "actions" in role.facts]
         wanted = tuple(action.lower() for action in actions)
-        fitting = [role for role in self.each("role") if "actions" in role.facts and _covers(role, wanted)]
-        return min(fitting, key=_breadth, default=None)
+        return min((role for role in self._telling if _covers(role, wanted)), key=_breadth, default=None)
 
     def by_id(self, kind: Kind, key: str) -> Entry | None:
         """Something by the source's own id."""

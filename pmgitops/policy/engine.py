@@ -36,6 +36,10 @@ MAX_MACROS = 8
 """Comprehensions of an expression: each may double what the one before it made."""
 
 
+MOST_HANDED = 256
+"""Facts that we were handed whose messages are kept."""
+
+
 class Fault(NamedTuple):
     """A mistake in an expression; line and column count from 1 within the expression."""
 
@@ -338,8 +342,8 @@ class _Types:
         for well_known in _WELL_KNOWN:
             self.pool.AddSerializedFile(well_known.DESCRIPTOR.serialized_pb)
         self.pool.AddSerializedFile(self._file.SerializeToString())
-        self._handed: tuple[Any, Any] = (None, None)
-        """The last of the facts that we were handed, and its message."""
+        self._handed: dict[int, tuple[Any, Any]] = {}
+        """By their ids, facts that we were handed, with their messages."""
         self._classes = {kind: self._class(kind.__name__) for kind in variables.values() if is_kind(kind)}
 
     def cel(self, kind: type) -> Any:
@@ -347,16 +351,19 @@ class _Types:
         return cel.Type(f"{_PACKAGE}.{kind.__name__}") if is_kind(kind) else _CEL[kind]
 
     def message(self, value: Any) -> Any:
-        """A variable's value as the engine takes it. What is handed in for many requests in a row is made once."""
-        if value is self._handed[0]:
-            return self._handed[1]
+        """A variable's value as the engine takes it. What is handed in for many requests is made once."""
+        handed = self._handed.get(id(value))
+        if handed is not None:
+            return handed[1]
         kind: type = type(value)
         known = self._classes.get(kind)
         if known is None:
             return value
         message = known(**_filled(kind)(value))
         if not isinstance(value, tuple):
-            self._handed = value, message
+            if len(self._handed) > MOST_HANDED:
+                self._handed.clear()
+            self._handed[id(value)] = value, message  # with the value, so that its id is not another's meanwhile
         return message
 
     def fields(self, struct: str) -> Sequence[str]:

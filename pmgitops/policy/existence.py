@@ -23,7 +23,7 @@ from pmgitops.errors import CatalogError
 from pmgitops.load import RequestFile
 from pmgitops.model.finding import Finding, Severity
 from pmgitops.model.problem import Path
-from pmgitops.model.request import AnyRequest, Provider, Statement
+from pmgitops.model.request import AnyRequest, AzureActions, GcpActions, Provider, Statement
 
 if TYPE_CHECKING:
     from pmgitops.catalog.snapshot import Catalog, System
@@ -43,6 +43,16 @@ class Existence:
     """Names that the snapshot knows nothing of."""
     undecided: list[tuple[_Place, CatalogError]] = field(default_factory=list)
     """Names of which it cannot tell, and why."""
+
+    @property
+    def unknown_names(self) -> tuple[str, ...]:
+        """What the snapshot does not know, each once."""
+        return tuple(dict.fromkeys(name for _, _, name in self.unknown))
+
+    @property
+    def undecided_names(self) -> tuple[str, ...]:
+        """What it cannot tell, each once."""
+        return tuple(dict.fromkeys(name for (_, _, name), _ in self.undecided))
 
 
 def look_up(request: AnyRequest, catalog: Catalog) -> Existence:
@@ -135,8 +145,10 @@ def findings(file: RequestFile, seen: Existence, catalog: Catalog, severity: Sev
             found.append(broken(error))
     system = seen.system
     if system is not None:
-        found += _about(file, system)
-        found += _narrower(file, system)
+        if not (system.online and system.modifiable):
+            found += _about(file, system)
+        if isinstance(file.request, AzureActions | GcpActions):
+            found += _narrower(file, file.request, system)
     return found
 
 
@@ -170,11 +182,8 @@ def _about(file: RequestFile, system: System) -> Iterator[Finding]:
         yield file.finding(at, "system-read-only", said, "warning")
 
 
-def _narrower(file: RequestFile, system: System) -> Iterator[Finding]:
+def _narrower(file: RequestFile, request: AzureActions | GcpActions, system: System) -> Iterator[Finding]:
     """The role with the fewest actions that has all that are asked for, where the snapshot lists what roles have."""
-    request = file.request
-    if request.kind not in {"azure-actions", "gcp-actions"}:
-        return
     try:
         role = system.covering(request.actions)
     except CatalogError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +26,7 @@ from pmgitops.policy.existence import Existence
 from pmgitops.policy.occurrences import days, most_in
 
 if TYPE_CHECKING:
-    from pmgitops.catalog.snapshot import Catalog
+    from pmgitops.catalog.snapshot import Catalog, System
 
 FOREVER = timedelta(days=36_500)
 """A hundred years: how long access is taken to last that does not end. CEL counts in nanoseconds, up to 292 years."""
@@ -283,14 +284,20 @@ def catalog_facts(catalog: Catalog, seen: Existence, now: datetime) -> CatalogFa
         age = catalog.age(now)
     except CatalogError:
         return NO_CATALOG
+    return _known(age, seen.system, seen.unknown_names, seen.undecided_names)
+
+
+@lru_cache(1024)
+def _known(age: timedelta, system: System | None, unknown: tuple[str, ...], undecided: tuple[str, ...]) -> CatalogFacts:
+    """Most requests name what exists: then a system's facts are the same for all of them, and made once."""
     return CatalogFacts(
         present=True,
         age=age,
-        system=seen.system.name if seen.system else "",
-        online=bool(seen.system and seen.system.online),
-        modifiable=bool(seen.system and seen.system.modifiable),
-        unknown=tuple(dict.fromkeys(name for _, _, name in seen.unknown)),
-        undecided=tuple(dict.fromkeys(name for (_, _, name), _ in seen.undecided)),
+        system=system.name if system else "",
+        online=bool(system and system.online),
+        modifiable=bool(system and system.modifiable),
+        unknown=unknown,
+        undecided=undecided,
     )
 
 
