@@ -24,6 +24,7 @@ from pmgitops.load import RequestFile
 from pmgitops.model.finding import Finding, Severity
 from pmgitops.model.problem import Path
 from pmgitops.model.request import AnyRequest, AzureActions, GcpActions, Provider, Statement
+from pmgitops.policy import meaning
 
 if TYPE_CHECKING:
     from pmgitops.catalog.snapshot import Catalog, System
@@ -63,10 +64,12 @@ def look_up(request: AnyRequest, catalog: Catalog) -> Existence:
         (("authorizationSystemId",), "system", system_id),
         lambda: catalog.system(request.provider, system_id),
     )
+    expanded = not meaning.too_many(request)
     for place in _places(request):
         _, kind, name = place
         if kind == "action":
-            _tried(seen, place, partial(_matching, catalog, request.provider, name))
+            if expanded or not meaning.is_pattern(name):
+                _tried(seen, place, partial(_matching, catalog, request.provider, name))
         elif seen.system is not None:
             _tried(seen, place, partial(_LOOKS[kind], seen.system, name))
     return seen

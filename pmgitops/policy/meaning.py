@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pmgitops.errors import CatalogError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Level = Literal["low", "medium", "high"]
 MOST_REASONS = 5
+MOST_PATTERNS = 200
+"""Patterns of one request that are expanded, which takes milliseconds each; more are taken to mean everything."""
 REMEMBERED = 4096
 """Names whose risk is remembered: the same roles and actions are asked for again and again."""
 
@@ -45,12 +48,23 @@ def reached(request: AnyRequest, catalog: Catalog | None) -> tuple[str, ...]:
     A pattern that means nothing known stays as it is, so that a rule may still meet it. What a statement denies
     everywhere and always is not reached.
     """
+    actions: tuple[str, ...] = vars(request).get("actions", ())  # asking a model for what it has not is slow
+    if too_many(request):
+        return ("*",)
     if isinstance(request, AwsActions):
         return _allowed(request.statements, catalog)
-    actions: tuple[str, ...] = vars(request).get("actions", ())  # asking a model for what it has not is slow
-    if not any(map(_is_pattern, actions)):
+    if not any(map(is_pattern, actions)):
         return tuple(sorted({action.lower() for action in actions}))
     return tuple(sorted(_meant(request.provider, actions, (), catalog)))
+
+
+def too_many(request: AnyRequest) -> bool:
+    """Whether a request has more patterns than are expanded."""
+    if isinstance(request, AwsActions):
+        named = [*chain.from_iterable((*(one.actions or ()), *(one.not_actions or ())) for one in request.statements)]
+    else:
+        named = vars(request).get("actions", ())
+    return len(named) > MOST_PATTERNS and sum(map(is_pattern, named)) > MOST_PATTERNS
 
 
 def _allowed(statements: Sequence[Statement], catalog: Catalog | None) -> tuple[str, ...]:
@@ -66,7 +80,7 @@ def _allowed(statements: Sequence[Statement], catalog: Catalog | None) -> tuple[
 
 def _of(statement: Statement, catalog: Catalog | None) -> set[str]:
     actions, others = statement.actions or (), statement.not_actions or ()
-    if not others and not any(map(_is_pattern, actions)):
+    if not others and not any(map(is_pattern, actions)):
         return {action.lower() for action in actions}
     return _meant("aws", actions, others, catalog)
 
@@ -96,7 +110,7 @@ def _expanded(
     return aws.expand(patterns, others)
 
 
-def _is_pattern(text: str) -> bool:
+def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text
 
 
@@ -165,7 +179,7 @@ def _verbs(
 def _verb(name: str, grants: re.Pattern[str], reads: re.Pattern[str]) -> Risk:
     if grants.search(name):
         return Risk("high", (f"{name} hands out access",))
-    if _is_pattern(name):
+    if is_pattern(name):
         return Risk("high", (f"{name} means more than can be told",))
     return LOW if reads.search(name) else Risk("medium", (f"{name} changes things",))
 

@@ -157,6 +157,8 @@ def test_facts_of_the_catalog(catalog: Catalog) -> None:
 
 # Meaning
 
+AWS_SERVICES = ("s3", "ec2", "iam", "sns", "sqs", "kms", "rds", "sts")
+
 
 def risk(kind: str, catalog: Catalog | None = None, **changes: Any) -> tuple[str, str]:
     level, reasons = request_facts("a", written(kind, **changes).request, NOW, catalog).risk
@@ -198,6 +200,14 @@ def test_risk(kind: str, changes: dict[str, Any], level: str, reason: str) -> No
     assert found_level == level, reasons
     assert reason in reasons
     assert bool(reasons) is (level != "low")
+
+
+def test_too_many_patterns_mean_everything(catalog: Catalog) -> None:
+    many = [statement(*(f"{service}:{letter}*" for letter in "abcdefghijklmnopqrstuvwxyz")) for service in AWS_SERVICES]
+    file = written("aws-actions", statements=many)
+    assert request_facts("a", file.request, NOW, catalog).expanded_actions == ("*",)
+    assert risk("aws-actions", catalog, statements=many)[0] == "high"
+    assert "unknown-action" not in said(file, catalog)
 
 
 def test_the_catalog_makes_an_action_graver(catalog: Catalog) -> None:
