@@ -20,13 +20,15 @@ from pmgitops import __version__
 from pmgitops.errors import PmgitopsError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
+    from pmgitops.drift import Drift, Reading
     from pmgitops.flows.apply import Applied
     from pmgitops.flows.check import Checked
     from pmgitops.model.finding import Finding
+    from pmgitops.wiring import Workspace
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 findings that block; 2 usage or configuration;
-3 differences (only with --detailed-exitcode); 4 refused as unsafe; 5 ticket gate;
+3 differences (plan: only with --detailed-exitcode); 4 refused as unsafe; 5 ticket gate;
 6 some could not be delivered (they will be tried again); 70 a bug; 130 interrupted.
 """
 
@@ -191,6 +193,37 @@ def status(folder: Path, names: tuple[str, ...], offline: bool, form: str) -> No
         space.ledger.refresh()
     standings = flow.status(Book(space.ledger, wiring.clock), names, space.ledger.names())
     click.echo(outcomes.status_json(standings) if form == "json" else outcomes.status_text(standings))
+
+
+@pmgitops.command()
+@formats("text", "json", "markdown")
+@click.pass_obj
+def drift(folder: Path, form: str) -> None:
+    """Show what happened behind git's back. Reads only.
+
+    Classes what the targets report: managed, expired, removed-early, changed-outside, unmanaged. Exits with 3 where
+    anything is not managed, with 6 where a target could not be read.
+    """
+    import shutil
+
+    from pmgitops.report import drifts
+
+    _, _, found = _drift(folder)
+    click.echo(drifts.FORMATS[form](found, shutil.get_terminal_size((100, 24)).columns))
+    _leave(6 if found.unreadable else 3 if found.different else 0)
+
+
+def _drift(folder: Path) -> tuple[Workspace, list[Reading], Drift]:
+    """The targets first, then git and the ledger, which know of everything that was sent before."""
+    from pmgitops import wiring
+    from pmgitops.flows import drift as flow
+
+    root = wiring.root_of(folder)
+    config = wiring.workspace(root, merged=True).config
+    with _progress() as progress:
+        readings = flow.read(wiring.readers(config), config, wiring.clock, progress)
+    space = wiring.workspace(root, merged=True)
+    return space, readings, flow.drift(space.sight({}), space.head, space.ledger.names(), readings, space.book)
 
 
 @pmgitops.group()
@@ -387,7 +420,7 @@ def _worst(rules: Iterable[str], *, on_its_way: bool = False) -> int:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, nothing elsewhere."""
+    """A bar on a terminal, nothing elsewhere; one of which nobody knows the end has 0 of it."""
     if not sys.stderr.isatty():
         yield lambda _what, _done, _all: None
         return
@@ -399,8 +432,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
+                tasks[what] = bar.add_task(what, total=total or None)
+            bar.update(tasks[what], completed=done, total=total or None)
 
         yield show
 

@@ -17,6 +17,7 @@ from pmgitops.ledger.standing import UNSURE, Standing
 from pmgitops.load import RequestFile
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
+from pmgitops.model.imported import is_name_of_grant
 from pmgitops.model.request import AnyRequest
 
 Rendered = tuple[str, dict[str, Any]]
@@ -110,16 +111,24 @@ def make(
         if isinstance(wanted, Held):
             held.append(wanted)
             continue
-        decided = _decide(wanted, stands) if wanted else _gone(name, stands)
+        decided = (_adoption(wanted, stands) or _decide(wanted, stands)) if wanted else _gone(name, stands)
         if isinstance(decided, Change) and decided.ends_access and stands:
             decided = _shared(decided, stands, holders)
-        if isinstance(decided, Change) and decided.action in {"create", "replace"} and wanted:
+        if isinstance(decided, Change) and (decided.action in {"create", "replace"} or decided.adopts) and wanted:
             decided = _rendered(decided, wanted, render)
         if isinstance(decided, Finding):
             held.append(Held(name, decided.path, (decided,)))
         elif decided:
             changes.append(decided)
     return tuple(changes), tuple(held)
+
+
+def _adoption(wanted: RequestFile, stands: Standing | None) -> Change | None:
+    """What an imported request does first: it takes over the grant that its name was made from, or nothing."""
+    if not is_name_of_grant(wanted.name) or (stands and (stands.stood or stands.state in UNSURE)):
+        return None
+    why = "adopts what stands at the target; nothing is sent"
+    return Change("none", wanted.name, "", why, wanted.request.revision, wanted.path, adopts=True)
 
 
 def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
@@ -196,4 +205,4 @@ def _rendered(change: Change, wanted: RequestFile, render: Render) -> Change | F
     if isinstance(rendered, Undeliverable):
         return wanted.finding(("kind",), rendered.rule, rendered.why)
     target, payload = rendered
-    return replace(change, target=target, payload=payload)
+    return replace(change, target=target, payload=None if change.adopts else payload)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -21,13 +21,15 @@ from pmgitops.ledger.book import Book, Clock
 from pmgitops.ledger.standing import UNSURE, Standing, instant
 from pmgitops.load import RequestFile
 from pmgitops.model.change import Change
-from pmgitops.model.finding import Finding
+from pmgitops.model.difference import differences
+from pmgitops.model.finding import Finding, Severity
 from pmgitops.model.grants import grants
+from pmgitops.model.imported import may_name, name_of_grant
 from pmgitops.model.scalars import instant_text
 from pmgitops.model.summary import access
 from pmgitops.model.ticket import TicketLink
 from pmgitops.targets import TARGETS
-from pmgitops.targets.interface import Observation, Reader, Receipt, Writer
+from pmgitops.targets.interface import Grant, Inexpressible, Observation, Payload, Reader, Receipt, Writer
 
 BATCH = 100
 """Requests that share the first push; how many share a later one follows from how fast they went."""
@@ -38,7 +40,10 @@ OVERLAP = timedelta(minutes=5)
 """How far before the watermark the changes are read again, for clocks that disagree."""
 LONGEST_PAUSE = timedelta(days=1)
 
+_ELSEWHERE = "another runner has it in hand"
+
 Read = TypeVar("Read")
+Routed = TypeVar("Routed", Standing, Change)
 Outcome = Receipt | RemoteError | Literal["canceled", "withdrawn", "late", "under-way"]
 """What sending came to: the target has it, said no, took the cancellation; or nothing was sent; or nobody knows yet."""
 
@@ -209,6 +214,45 @@ class Reconciler:
         if stands is None or (stands.state, stands.revision, list(stands.findings)) != (event, revision, told):
             self.book.write(name, event, revision=revision, path=path, commit=commit, findings=told)
 
+    # Adopting
+
+    def adopt(self, changes: Sequence[Change], files: Mapping[str, RequestFile], commit: str) -> list[Result]:
+        """Take over what imported requests were made from: one event each, and nothing is sent.
+
+        The name of an imported request is made from its grant, so no two requests adopt one, and no request two.
+        """
+        results: list[Result] = []
+        for target, group in _by_target(changes):
+            try:
+                grants = self._read(partial(_all_grants, self._reader(target)))
+            except RemoteError as error:
+                results += [self._not_adopted(files[change.name], "deferred", _told(error), commit) for change in group]
+                continue
+            results += [self._adopt(change, files[change.name], grants, commit) for change in group]
+        lost = self.book.push()
+        return [replace(one, outcome="deferred", why=_ELSEWHERE) if one.name in lost else one for one in results]
+
+    def _adopt(self, change: Change, wanted: RequestFile, grants: Sequence[Grant], commit: str) -> Result:
+        grant = _grant_of(wanted, change.target, grants)
+        if isinstance(grant, str):
+            return self._not_adopted(wanted, "refused", grant, commit)
+        payload = TARGETS[change.target].render(wanted.request)
+        self.book.write(
+            change.name,
+            "adopted",
+            **_told_of(change, wanted, payload, commit),
+            remoteId=grant.remote_id,
+            state=grant.state,
+            since=instant_text(grant.created or self.clock()),
+        )
+        return Result(change.name, "adopt", grant.state, "applied", grant.remote_id)
+
+    def _not_adopted(self, wanted: RequestFile, event: Literal["refused", "deferred"], why: str, commit: str) -> Result:
+        severity: Severity = "error" if event == "refused" else "approval"
+        finding = wanted.finding((), "import", why, severity)
+        self.withhold(wanted.name, wanted.path, wanted.request.revision, event, [finding], commit)
+        return Result(wanted.name, "adopt", event, event, "", why, frozenset({"import"}))
+
     # Carrying out
 
     def carry_out(
@@ -291,16 +335,8 @@ class Reconciler:
         self.book.write(
             change.name,
             "intended",
-            revision=change.revision,
-            path=change.path,
-            commit=commit,
-            target=change.target,
-            payload=payload,
-            digest=hashlib.sha256(rfc8785.dumps(payload)).hexdigest(),
+            **_told_of(change, wanted, payload, commit),
             correlation=correlation,
-            access=access(wanted.request),
-            identity=wanted.request.identity.external_id,
-            grants=list(grants(wanted.request)),
             owner=self.owner,
             until=self._until(),
             **({"ticket": ticket.as_json()} if ticket else {}),
@@ -379,14 +415,53 @@ class Reconciler:
         return instant_text(self.clock() + self.lease)
 
 
+def _told_of(change: Change, wanted: RequestFile, payload: Payload, commit: str) -> dict[str, Any]:
+    """What the ledger keeps of a request that the target has, or is about to be sent."""
+    return {
+        "revision": change.revision,
+        "path": change.path,
+        "commit": commit,
+        "target": change.target,
+        "payload": payload,
+        "digest": hashlib.sha256(rfc8785.dumps(payload)).hexdigest(),
+        "access": access(wanted.request),
+        "identity": wanted.request.identity.external_id,
+        "grants": list(grants(wanted.request)),
+    }
+
+
+def _all_grants(reader: Reader) -> list[Grant]:
+    return list(reader.grants())
+
+
+def _grant_of(wanted: RequestFile, target: str, grants: Iterable[Grant]) -> Grant | str:
+    """The grant that an imported request was made from, or why it is not adopted."""
+    found = [grant for grant in grants if may_name(wanted.name, target, grant.remote_id)]
+    standing = [grant for grant in found if grant.body is not None]
+    if len(standing) != 1:
+        ended = f"it has ended ({found[0].detail})" if found else f"there is none at {target}"
+        return f"nothing is left to adopt, and nothing is sent: {ended}; remove the file, or ask under another name"
+    grant = standing[0]
+    assert grant.body is not None, "as it was chosen"
+    parsed = TARGETS[target].parse(grant.body)
+    if grant.mark or isinstance(parsed, Inexpressible) or name_of_grant(parsed, target, grant.remote_id) != wanted.name:
+        return f"{grant.remote_id} is not what this name was made from; import it again"
+    comparable = TARGETS[target].comparable
+    different = differences(comparable(grant.body), comparable(TARGETS[target].render(wanted.request)))
+    if different:
+        told = "; ".join(f"{one.member} is {one.was} there, {one.now} here" for one in different)
+        return f"is not what stands at the target: {told}. Adopt it as it is, and change it in a later pull request"
+    return grant
+
+
 def _follow(stands: Standing, outcome: Literal["followed", "failed"], why: str) -> Result:
     return Result(stands.name, "follow", stands.state, outcome, stands.remote_id, why)
 
 
-def _by_target(group: Iterable[Standing]) -> Iterator[tuple[str, list[Standing]]]:
-    targets: dict[str, list[Standing]] = {}
-    for stands in group:
-        targets.setdefault(stands.target, []).append(stands)
+def _by_target(group: Iterable[Routed]) -> Iterator[tuple[str, list[Routed]]]:
+    targets: dict[str, list[Routed]] = {}
+    for one in group:
+        targets.setdefault(one.target, []).append(one)
     yield from sorted(targets.items())
 
 
@@ -404,7 +479,7 @@ def _waits(change: Change, stands: Standing) -> bool:
 
 
 def _elsewhere(change: Change) -> Result:
-    return Result(change.name, change.action, "intended", "deferred", "", "another runner has it in hand")
+    return Result(change.name, change.action, "intended", "deferred", "", _ELSEWHERE)
 
 
 def _remote_id(stands: Standing | None) -> str:

@@ -182,6 +182,17 @@ def hand(
     return Hand(reconciler, tickets)
 
 
+def readers(config: Config) -> dict[str, Reader]:
+    """The reading half of every configured target."""
+    from pmgitops.targets.permissions_management import client  # noqa: PLC0415  # as above
+
+    secrets = _secrets()
+    return {
+        name: client.PermissionsManagementReader(_graph(secrets), target.endpoint or client.ENDPOINT)
+        for name, target in config.targets.items()
+    }
+
+
 def graph(root: Path) -> Graph:
     """Discovery at the endpoint of `permissions-management`, with the reader's identity."""
     from pmgitops.catalog.discovery import Graph  # noqa: PLC0415  # few commands ask it

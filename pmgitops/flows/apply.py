@@ -113,6 +113,7 @@ class _Run:
         if "mass-cancel" not in allow:
             decision.plan.refuse_if_it_ends_too_much(sight.desk.config.limits.max_cancellations)
         decision.plan.refuse_if_other(digest)
+        self._adopt(decision, known)
         self._carry_out(decision)
         self._succeed(decision, known)
         self.undelivered += outbox.deliver(
@@ -125,6 +126,15 @@ class _Run:
         if applied != head:
             sight.book.write_run("applied", commit=head)
             sight.book.push()
+
+    def _adopt(self, decision: Decision, known: datetime) -> None:
+        """Take over what was imported, and read at once what has become of it."""
+        imported = [change for change in decision.plan.changes if change.adopts]
+        if imported:
+            reconciler = self.hand.reconciler
+            self.results += reconciler.adopt(imported, decision.files, self.head)
+            adopted = [one.name for one in self.results if one.action == "adopt" and one.outcome == "applied"]
+            reconciler.observe(adopted, known)
 
     def _succeed(self, decision: Decision, known: datetime) -> None:
         """Send the successors of requests that were ended to be replaced: as soon as the end is seen, which is often at

@@ -9,6 +9,7 @@ Events of a request, in the order in which they may come:
 | `intended` | revision, path, commit, target, payload, digest, correlation, ... | about to be sent |
 | `claimed` | owner, until | another runner took over; it reads back before it does anything else |
 | `submitted` | remoteId, adopted? | the target has it |
+| `adopted` | as `intended`, remoteId, state, since | the target had it before anybody asked here; nothing was sent |
 | `unknown` | why | the outcome of the send is not known; read back by every run, never sent again by itself |
 | `failed` | why, code, again | the target certainly did not take it; tried again after `again` |
 | `cancel-intended` | why (`removed`, `replaced`), owner, until | about to be ended |
@@ -138,6 +139,11 @@ class Standing:
         """Whether a run has to look at this request even though its file did not change."""
         return self.notes_due or (not self.withdrawn and (not self.ended or self.replaced))
 
+    @property
+    def stood(self) -> bool:
+        """Whether the target ever had a request of this name."""
+        return bool(self.remote_id) or any(told.remote_id for told in self.transitions)
+
     def taken(self, revision: str) -> int:
         """How many requests of this revision the target has taken so far; a file's former content may come back."""
         told = {told.remote_id for told in self.transitions if (told.name, told.revision) == ("submitted", revision)}
@@ -223,6 +229,27 @@ def _claimed(before: Standing, event: Event) -> Standing:
 
 def _submitted(before: Standing, event: Event) -> Standing:
     now = replace(before, state="submitted", remote_id=event.data["remoteId"], owner="", until="", attempts=0, why="")
+    return _told(now, "submitted", event.at)
+
+
+def _adopted(before: Standing, event: Event) -> Standing:
+    data = event.data
+    now = Standing(
+        before.name,
+        state=data["state"],
+        revision=data["revision"],
+        path=data["path"],
+        commit=data["commit"],
+        target=data["target"],
+        payload=data["payload"],
+        access=data["access"],
+        grants=tuple(data.get("grants", ())),
+        identity=data["identity"],
+        remote_id=data["remoteId"],
+        transitions=before.transitions,
+        notes=before.notes,
+        since=data["since"],  # its changes are read from then on
+    )
     return _told(now, "submitted", event.at)
 
 
@@ -320,6 +347,7 @@ _STEPS = {
     "intended": _intended,
     "claimed": _claimed,
     "submitted": _submitted,
+    "adopted": _adopted,
     "unknown": _unknown,
     "failed": _failed,
     "cancel-intended": _cancel_intended,

@@ -23,6 +23,8 @@ class Change:
     payload: Mapping[str, Any] | None = None
     ends_access: bool = False
     """Whether something at the target is canceled or revoked; what the limit on cancellations counts."""
+    adopts: bool = False
+    """Whether the ledger takes over what stands at the target already; nothing is sent."""
 
     def as_json(self) -> dict[str, Any]:
         """The change as `plan` prints it."""

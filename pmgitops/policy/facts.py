@@ -17,13 +17,13 @@ from pydantic.alias_generators import to_camel
 
 from pmgitops.errors import CatalogError
 from pmgitops.model.change import Change
+from pmgitops.model.occurrences import days, most_in
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.request import Statement as WrittenStatement
 from pmgitops.model.schedule import EndDate, NoEnd, Numbered, Recurrence, Schedule
 from pmgitops.model.ticket import TicketRecord
 from pmgitops.policy import meaning
 from pmgitops.policy.existence import Existence
-from pmgitops.policy.occurrences import days, most_in
 
 if TYPE_CHECKING:
     from pmgitops.catalog.snapshot import Catalog, System

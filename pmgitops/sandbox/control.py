@@ -22,6 +22,7 @@ from .servicenow.errors import ServiceNowError
 from .servicenow.records import Records
 from .servicenow.rules import rules_of
 from .servicenow.tables import TABLES
+from .store import compact
 from .world import World
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -31,6 +32,8 @@ def control_routes() -> list[Mount]:
     """Everything below `/_control`."""
     routes = [
         ("/requests", list_requests, "GET"),
+        ("/requests/{id}", change_request, "PATCH"),
+        ("/requests/{id}", forget_request, "DELETE"),
         ("/requests/{id}/{decision}", decide, "POST"),
         ("/clock", show_clock, "GET"),
         ("/clock/{order}", order_clock, "POST"),
@@ -96,8 +99,41 @@ def requests_of(world: World) -> list[dict[str, Any]]:
     ]
 
 
+async def change_request(request: Request) -> Response:
+    """Change what a request asks for, which no route of Graph does; a member that is null goes away."""
+    world, request_id = _world(request), request.path_params["id"]
+    wanted = await _json(request)
+    with world.store.transaction():
+        row = world.store.one("SELECT body FROM requests WHERE id = ?", request_id)
+        if row is None:
+            raise HTTPException(404, f"there is no request '{request_id}'")
+        body = compact(_merged(json.loads(row["body"]), wanted))
+        world.store.run("UPDATE requests SET body = ? WHERE id = ?", body, request_id)
+    return JSONResponse(json.loads(body))
+
+
+def _merged(before: Any, wanted: Any) -> Any:
+    """A JSON merge patch (RFC 7396)."""
+    if not isinstance(wanted, dict):
+        return wanted
+    merged = dict(before) if isinstance(before, dict) else {}
+    for name, value in wanted.items():
+        merged[name] = _merged(merged.get(name), value)
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+async def forget_request(request: Request) -> Response:
+    """A request and its changes are gone, as if they had never been."""
+    world, request_id = _world(request), request.path_params["id"]
+    with world.store.transaction():
+        world.store.run("DELETE FROM changes WHERE request = ?", request_id)
+        if not world.store.run("DELETE FROM requests WHERE id = ?", request_id):
+            raise HTTPException(404, f"there is no request '{request_id}'")
+    return Response(status_code=204)
+
+
 async def decide(request: Request) -> Response:
-    """Approve or reject a pending request."""
+    """Approve or reject a pending request, or hold one where it is."""
     world = _world(request)
     make_decision(world, request.path_params["id"], request.path_params["decision"])
     row = world.store.one("SELECT status, occurrence FROM requests WHERE id = ?", request.path_params["id"])
@@ -105,11 +141,11 @@ async def decide(request: Request) -> Response:
 
 
 def make_decision(world: World, request_id: str, decision: str) -> None:
-    """`approve` or `reject`."""
+    """`approve`, `reject` or `hold`."""
     lifecycle = lifecycle_of(world)
-    decisions = {"approve": lifecycle.approve, "reject": lifecycle.reject}
+    decisions = {"approve": lifecycle.approve, "reject": lifecycle.reject, "hold": lifecycle.hold}
     if decision not in decisions:
-        raise HTTPException(404, f"a request can be approved or rejected, not '{decision}'")
+        raise HTTPException(404, f"a request can be approved, rejected or held, not '{decision}'")
     with world.store.transaction():
         decisions[decision](request_id)
         # What the approval makes due at once has happened when this call returns.

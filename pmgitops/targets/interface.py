@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -42,6 +42,40 @@ class Observation:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A request as the target has it, whoever made it."""
+
+    remote_id: str
+    state: RemoteState
+    detail: str
+    """The target's own words, such as `approved/granting`."""
+    body: Payload | None = None
+    """What was asked for, without what the target says of it itself; None where only its changes could be read, and
+    where it has ended.
+    """
+    mark: str = ""
+    """A correlation, ours or another repository's; empty where it carries none."""
+    created: datetime | None = None
+    approved: datetime | None = None
+    """When it was approved, where the target still tells."""
+    changed: datetime | None = None
+    """When it last changed."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it gives no access, and never will."""
+        return self.state in {"completed", "rejected", "canceled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inexpressible:
+    """Why a body cannot be written as a request: the member, by its path in the body, and what is wrong with it."""
+
+    member: str
+    why: str
+
+
 class Reader(Protocol):
     """All that a pull request may hold: it looks and cannot change anything."""
 
@@ -51,6 +85,12 @@ class Reader(Protocol):
     def find(self, correlations: frozenset[str]) -> dict[str, Receipt]:
         """The requests that carry these correlations; absent ones are certainly absent. RemoteError where it cannot
         tell.
+        """
+
+    def grants(self) -> Iterator[Grant]:
+        """Every request that can be read, whoever made it; those that have ended, too.
+
+        Raises RemoteError once everything that could be read was told: what is missing may then be there all the same.
         """
 
 
@@ -81,6 +121,12 @@ class Target(Protocol):
 
     def render(self, request: AnyRequest) -> dict[str, Any]:
         """The exact body that the target is sent, but for the correlation."""
+
+    def parse(self, body: Payload) -> AnyRequest | Inexpressible:
+        """The request that is rendered as this body, which the target may write in its own way."""
+
+    def comparable(self, body: Payload) -> dict[str, Any]:
+        """A body in the one form of all bodies that mean the same."""
 
     def correlated(self, payload: Payload, correlation: str) -> dict[str, Any]:
         """The body with the mark by which it is found again."""

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from made import at, judge, load, policy, request
 from pydantic import TypeAdapter
 
+from pmgitops.model.occurrences import days, most_in
 from pmgitops.model.request import KINDS, REQUEST
 from pmgitops.model.scalars import instant_text
 from pmgitops.model.schedule import Recurrence, Schedule
 from pmgitops.policy import facts
 from pmgitops.policy.declared import fields, is_kind, plain
 from pmgitops.policy.examples import NOW, REQUESTS, laid_over
-from pmgitops.policy.occurrences import days, most_in
 
 SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
 RECURRENCE: TypeAdapter[Recurrence] = TypeAdapter(Recurrence)

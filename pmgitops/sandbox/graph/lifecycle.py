@@ -77,6 +77,12 @@ class Lifecycle:
             self._record(request, "canceled", "revoking" if revoking else None, now)
             self._plan(request_id, "revoked" if revoking else None, request["next_at"] if revoking else None)
 
+    def hold(self, request_id: str) -> None:
+        """The service forgets to go on with it: what is held stays held when its time is over."""
+        self._settle()
+        self._find(request_id)
+        self._plan(request_id, None, None)
+
     def settle(self) -> None:
         """Let everything happen that is due by now."""
         self._settle()

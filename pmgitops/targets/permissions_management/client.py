@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -18,13 +18,15 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.model.scalars import instant_text
-from pmgitops.targets.interface import Observation, Payload, Receipt, RemoteState
+from pmgitops.targets.interface import Grant, Observation, Payload, Receipt, RemoteState
+from pmgitops.targets.permissions_management.parse import tidy
 from pmgitops.transport import Transport, body_of, discreet, retry_after
 
 ENDPOINT = "https://graph.microsoft.com/beta"
 _REQUESTS = "/identityGovernance/permissionsManagement/scheduledPermissionsRequests"
 _CHANGES = "/identityGovernance/permissionsManagement/permissionsRequestChanges"
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_MARK = re.compile(r"pmgitops:[a-z0-9-]{1,100}@[0-9a-f]{12}(\.\d+)?")
 _MOST_PAGES = 10_000
 
 _STATES: dict[str, RemoteState] = {
@@ -70,6 +72,29 @@ class PermissionsManagementReader:
             found[last] = Receipt(_id(request), adopted=True)
         return found
 
+    def grants(self) -> Iterator[Grant]:
+        """Every request, whoever made it, in the state that its changes tell; where they do not, in its own.
+
+        The changes are read first, so that no state is older than the request that it belongs to. Of a request that
+        only its changes tell of, the body is not known.
+        """
+        failure: RemoteError | None = None
+        changes: dict[str, _Last] = {}
+        try:
+            for event in self._pages(_CHANGES):
+                _fold(changes, _observation(event), event)
+        except RemoteError as error:  # half of the changes would tell of states that are over
+            failure, changes = error, {}
+        try:
+            for request in self._pages(_REQUESTS):
+                yield _grant(request, changes.pop(_id(request), None))
+        except RemoteError as error:
+            failure = failure or error
+        for remote_id, last in changes.items():
+            yield Grant(remote_id, last.state, last.detail, approved=last.approved, changed=last.at)
+        if failure:
+            raise failure
+
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         url = self._endpoint + path
         seen = {url}
@@ -96,6 +121,54 @@ class PermissionsManagementReader:
         if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
             raise _unexpected("a next page on another host")
         return str(link)
+
+
+class _Last(NamedTuple):
+    """The newest change of a request, and when it was approved."""
+
+    state: RemoteState
+    detail: str
+    at: datetime | None
+    status: str
+    approved: datetime | None
+
+
+def _fold(changes: dict[str, _Last], seen: Observation, event: dict[str, Any]) -> None:
+    """Add a change to what is known of its request; they come in any order."""
+    before = changes.get(seen.remote_id)
+    status = str(event.get("statusDetail"))
+    approvals = [at for at in (before and before.approved, seen.at if status == "approved" else None) if at]
+    approved = min(approvals, default=None)
+    if before is None or before.at is None or seen.at >= before.at:
+        changes[seen.remote_id] = _Last(seen.state, seen.detail, seen.at, status, approved)
+    else:
+        changes[seen.remote_id] = before._replace(approved=approved)
+
+
+def _grant(request: dict[str, Any], last: _Last | None) -> Grant:
+    status = discreet(request.get("statusDetail"), 40)
+    if last is None or (status and last.status != status):  # the request was read after its changes
+        approved = last and last.approved
+        last = _Last(_state(status, ""), status, last and last.at, status, approved)
+    ended = last.state in _ENDED
+    mark = str(request.get("notes") or "").rsplit("\n", 1)[-1]
+    return Grant(
+        remote_id=_id(request),
+        state=last.state,
+        detail=last.detail,
+        body=None if ended else tidy(request),
+        mark=mark if _MARK.fullmatch(mark) else "",
+        created=_instant(request.get("createdDateTime")),
+        approved=last.approved,
+        changed=last.at,
+    )
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return _INSTANT.validate_python(value)
+    except ValueError:
+        return None
 
 
 class PermissionsManagementWriter:

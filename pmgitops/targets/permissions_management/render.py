@@ -20,7 +20,8 @@ from pmgitops.model.request import (
     Identity,
     Statement,
 )
-from pmgitops.targets.interface import Payload
+from pmgitops.targets.interface import Inexpressible, Payload
+from pmgitops.targets.permissions_management.parse import comparable, parse
 
 
 class PermissionsManagement:
@@ -44,6 +45,14 @@ class PermissionsManagement:
             "ticketInfo": content.get("ticketInfo"),
         }
         return _present(body)
+
+    def parse(self, body: Payload) -> AnyRequest | Inexpressible:
+        """The request that is rendered as this body, or why there is none."""
+        return parse(body, self.render)
+
+    def comparable(self, body: Payload) -> dict[str, Any]:
+        """A body in the one form of all bodies that mean the same."""
+        return comparable(body)
 
     def correlated(self, payload: Payload, correlation: str) -> dict[str, Any]:
         """The body with the correlation as the last line of `notes`: the API takes no key of ours."""

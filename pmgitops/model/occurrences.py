@@ -1,11 +1,16 @@
-"""The days on which a recurrence falls. What a calendar leaves open is read so that no occurrence is missed."""
+"""The days on which a recurrence falls, and when a schedule is over for good.
+
+What a calendar leaves open is read so that no occurrence is missed.
+"""
 
 from __future__ import annotations
 
 from calendar import monthrange
+from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import MAXYEAR, date, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from itertools import count, islice
+from typing import NamedTuple
 
 from pmgitops.model.schedule import (
     AbsoluteMonthly,
@@ -16,6 +21,7 @@ from pmgitops.model.schedule import (
     Recurrence,
     RelativeMonthly,
     RelativeYearly,
+    Schedule,
     Weekly,
 )
 
@@ -50,6 +56,53 @@ def most_in(length: timedelta, recurrence: Recurrence) -> int:
             first += 1
         most = max(most, place - first + 1)
     return most
+
+
+class Over(NamedTuple):
+    """Access is over for good between these instants: not before the first, certainly after the second."""
+
+    earliest: datetime
+    latest: datetime
+
+
+def over(schedule: Schedule, begun: datetime | None) -> Over | None:
+    """When the access is over; None where it does not end by itself, or nobody can say yet.
+
+    `begun` is when it was approved: what has no start begins then, and what should have started before may be given
+    all of its time from then on. A recurrence's dates are days in a time zone that only the service knows.
+    """
+    start, length, until = schedule.start_date_time, schedule.expiration.length, schedule.expiration.end_date_time
+    starts = [at for at in (start, begun) if at]
+    if until and not schedule.recurrence:
+        return Over(until, until)
+    if length is None and until is None:
+        return None
+    if schedule.recurrence is None:
+        assert length, "one of the two is given"
+        return Over(_later(min(starts), length), _later(max(starts), length)) if begun else None
+    if not schedule.recurrence.ends or not starts:
+        return None
+    lasts = length or (until - starts[0] if until else timedelta())
+    last = _last(schedule.recurrence)
+    first_end = _later(max(starts), lasts)
+    return Over(_later(last, lasts - _DAY), max(first_end, _later(last, lasts + 2 * _DAY)))
+
+
+_DAY = timedelta(days=1)
+
+
+def _last(recurrence: Recurrence) -> datetime:
+    """Midnight of the last day that an occurrence may begin on."""
+    reach = recurrence.range
+    last = [reach.end_date] if isinstance(reach, EndDate) else deque(days(recurrence), maxlen=1) or [reach.start_date]
+    return datetime.combine(last[0], time(), UTC)
+
+
+def _later(at: datetime, length: timedelta) -> datetime:
+    try:
+        return at + length
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _pattern_days(recurrence: Recurrence) -> Iterator[date]:

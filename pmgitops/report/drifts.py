@@ -1,0 +1,79 @@
+"""What is different behind git's back, as text, JSON and Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+
+from pmgitops.drift import CLASSES, Drift, Found
+from pmgitops.report.quoting import code, dumped, escaped, one_line
+
+_CLASS = max(map(len, CLASSES))
+_STATE = 24
+"""Columns of the target's words, such as `approved/grantingFailed`."""
+_NARROWEST = 60
+
+
+def text(drift: Drift, width: int = 100) -> str:
+    """Three lines for whatever is different or waits for a run: what, why, and the next command; then the counts."""
+    room = max(width, _NARROWEST) - _CLASS - _STATE - 4
+    shown = [one for one in drift.found if one.kind != "managed" or one.next]
+    lines = [_row("CLASS", "REQUEST", "AT THE TARGET", room)] if shown else []
+    for one in shown:
+        lines.append(_row(one.kind, one.name or one.remote_id, one.state, room))
+        lines += textwrap.wrap(
+            _explained(one), max(width, _NARROWEST) - 4, initial_indent="    ", subsequent_indent="    "
+        )
+        lines += [f"    next: {one_line(one.next)}"] if one.next else []
+    lines += [
+        f"unreadable       {one_line(target)}: {one_line(why)}" for target, why in sorted(drift.unreadable.items())
+    ]
+    return "\n".join([*lines, _counted(drift)])
+
+
+def json(drift: Drift, _width: int = 0) -> str:
+    """For programs."""
+    return dumped(drift.as_json())
+
+
+def markdown(drift: Drift, _width: int = 0) -> str:
+    """For an issue, or a run's summary."""
+    lines = [f"**Drift**: {escaped(_counted(drift))}"]
+    if drift.different:
+        lines += ["", "| class | request | at the target | why | next |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_cells(one))} |" for one in drift.different]
+    if drift.unreadable:
+        lines += ["", "Not read, or not all of it:", ""]
+        lines += [f"- {code(target)}: {escaped(why)}" for target, why in sorted(drift.unreadable.items())]
+    return "\n".join(lines)
+
+
+def _row(kind: str, name: str, state: str, room: int) -> str:
+    name, state = one_line(name), one_line(state)
+    name = name if len(name) <= room else name[: room - 3] + "..."
+    return f"{kind:{_CLASS}}  {name:{room}}  {state[:_STATE]}".rstrip()
+
+
+def _explained(one: Found) -> str:
+    return one_line(f"{_about(one)}: {one.why}" if one.access else one.why)
+
+
+def _about(one: Found) -> str:
+    return f"{one.access} for {one.identity}"
+
+
+def _cells(one: Found) -> Iterator[str]:
+    yield escaped(one.kind)
+    yield code(one.name or one.remote_id)
+    yield code(one.state) if one.state else ""
+    yield escaped(_explained(one))
+    yield code(one.next) if one.next else ""
+
+
+def _counted(drift: Drift) -> str:
+    counts = drift.counts
+    told: Sequence[str] = [f"{counts[kind]} {kind}" for kind in CLASSES if counts[kind]]
+    return ", ".join(told) or "no grants"
+
+
+FORMATS: dict[str, Callable[[Drift, int], str]] = {"text": text, "json": json, "markdown": markdown}
