@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pmgitops.errors import UsageError
 
 PREFIX = "PMGITOPS_"
+_LINES = frozenset({"servicenow_jwt_key"})
+"""What has several lines."""
 
 
 class Secrets(BaseSettings):
@@ -21,13 +23,25 @@ class Secrets(BaseSettings):
     graph_token: SecretStr | None = None
     """A ready bearer token for Microsoft Graph; without it azure-identity's default chain."""
     servicenow_user: str | None = None
-    """The integration user, together with its password."""
+    """The integration user, together with its password; with a JWT, whom it names."""
     servicenow_password: SecretStr | None = None
     servicenow_client_id: str | None = None
-    """An OAuth client, together with its secret."""
+    """An OAuth client, together with its secret or with a key that signs JWTs."""
     servicenow_client_secret: SecretStr | None = None
+    servicenow_jwt_key: SecretStr | None = None
+    """An RSA private key in PEM, or the absolute path of a file that holds it."""
+    servicenow_jwt_key_id: str | None = None
+    """What the instance calls that key (`kid`), where it has several."""
     servicenow_api_key: SecretStr | None = None
-    """An API key, instead of either."""
+    """An API key, instead of any of these."""
+    servicenow_certificate: str | None = None
+    """The absolute path of a client certificate in PEM, alone or together with any of the above."""
+    servicenow_certificate_key: str | None = None
+    """The absolute path of its private key; left out where it stands in the same file."""
+    servicenow_ca: str | None = None
+    """The absolute path of the only authorities to trust, in PEM; goes before what the configuration says."""
+    servicenow_proxy: SecretStr | None = None
+    """The proxy to go through, where it needs a password; goes before what the configuration says."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -36,7 +50,8 @@ class Secrets(BaseSettings):
         if not isinstance(value, str):
             return value
         text = value.strip()
-        if not text.isprintable():
+        lines = text.splitlines() if info.field_name in _LINES else [text]
+        if not all(line.isprintable() for line in lines):
             name = f"{PREFIX}{info.field_name}".upper()
             raise UsageError(f"{name} has characters that cannot be seen", hint="paste it again, without line breaks")
         return text or None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
@@ -82,6 +83,20 @@ def _host(text: str) -> str:
     return address
 
 
+def _proxy(text: str) -> str:
+    parts = _parts(text)
+    if parts is None or parts.path.strip("/"):
+        raise refuse("address", f"{shown(text)} is not a proxy such as http://proxy.example:3128")
+    return text.rstrip("/")
+
+
+def _file(text: str) -> str:
+    """Absolute on any system: beside the configuration stands what pull requests bring."""
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute():
+        return text
+    raise refuse("path", f"{shown(text)} is not an absolute path such as /etc/ssl/contoso.pem")
+
+
 def _seconds(value: object) -> int:
     match = re.fullmatch(r"(\d{1,5})([sm]?)", value, re.ASCII) if isinstance(value, str) else None
     seconds = int(match[1]) * (60 if match[2] == "m" else 1) if match else value
@@ -109,6 +124,8 @@ def _regex(text: str) -> str:
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Address = Annotated[str, AfterValidator(_address), Schema({"type": "string", "pattern": "^https?://"})]
 Host = Annotated[str, AfterValidator(_host), Schema({"type": "string"})]
+Proxy = Annotated[str, AfterValidator(_proxy), Schema({"type": "string", "pattern": "^https?://"})]
+File = Annotated[str, AfterValidator(_file), Schema({"type": "string"})]
 Regex = Annotated[str, AfterValidator(_regex), Schema({"type": "string", "format": "regex"})]
 Lease = Annotated[int, BeforeValidator(_seconds), Schema({"type": ["string", "integer"], "pattern": r"^\d+[sm]?$"})]
 _NO_REF = r"(?!.*(\.\.|//|/\.|\.lock(/|$)|[/.]$))"
@@ -154,6 +171,10 @@ class TicketSystem(Value):
 
     host: Host
     """Its host name, such as example.service-now.com."""
+    ca: File | None = None
+    """The absolute path of the only authorities to trust, in PEM; the usual ones where left out."""
+    proxy: Proxy | None = None
+    """The proxy to go through, such as http://proxy.example:3128; none where left out."""
     gate: Gate = "required"
     """`required`: every request has a ticket and it passes; `warn`: judged and shown; `off`: not contacted."""
     states: dict[Class, Annotated[tuple[State, ...], Field(min_length=1)]] = Field(default_factory=dict)

@@ -263,9 +263,17 @@ class _Dated:
     response_class: Any = _DatedResponse
     sock: Any
 
+    def connect(self) -> None:
+        """What a tunnel through a proxy takes is sent as well, but is not yet the request."""
+        sent = _current.exchange.sent
+        try:
+            super().connect()  # type: ignore[misc]  # of the class this is mixed into
+        finally:
+            _current.exchange.sent = sent
+
     def send(self, data: Any) -> None:
         if self.sock is None:
-            self.connect()  # type: ignore[attr-defined]  # of the class this is mixed into
+            self.connect()
         self.sock.settimeout(_current.exchange.left())
         _current.exchange.sent = True
         super().send(data)  # type: ignore[misc]  # same
@@ -287,12 +295,20 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
 class _Adapter(HTTPAdapter):
-    """Hands out dated connections."""
+    """Hands out dated connections, through a proxy as well."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 # What went wrong
@@ -320,7 +336,8 @@ def _unanswered(error: Exception, url: str, commit: Commit, *, sent: bool) -> Re
             f"{place} is not an address", hint="check the address", code="config", commit=commit
         )
     if not sent:
-        hint = "check the address and the network"
+        proxied = isinstance(error, requests.exceptions.ProxyError)
+        hint = "check the proxy, and what it lets through" if proxied else "check the address and the network"
         return TemporaryRemoteError(f"{place} cannot be reached", hint=hint, code="unreachable", commit=commit)
     if isinstance(error, TimeoutError | requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
         return TemporaryRemoteError(f"{place} did not answer in time", code="timeout.read", commit=commit)

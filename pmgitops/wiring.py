@@ -270,7 +270,7 @@ def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
     from pmgitops.tickets.login import session  # noqa: PLC0415  # with it comes requests
     from pmgitops.tickets.servicenow import ServiceNow  # noqa: PLC0415  # pysnow takes 200 ms
 
-    return ServiceNow(system.host, session(secrets, system.host))
+    return ServiceNow(system.host, session(secrets, system.host, ca=system.ca or "", proxy=system.proxy or ""))
 
 
 def _secrets() -> Secrets:

@@ -1,20 +1,38 @@
-"""Logging in to ServiceNow, and the session that pysnow is given: what is sent is tidied, what comes back is judged."""
+"""Logging in to ServiceNow: who we are, whom we trust, and the session that pysnow is given.
+
+Everything is said in the environment or in the trusted commit's configuration; nothing of the machine's own is used (no
+`.netrc`, no `HTTPS_PROXY`, no `REQUESTS_CA_BUNDLE`), for the tokens' endpoint as little as for the tables.
+"""
 
 from __future__ import annotations
 
+import ssl
+import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from pydantic import SecretStr
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError, UsageError
+from pmgitops.errors import Commit, RemoteError, UsageError
 from pmgitops.secrets import Secrets
-from pmgitops.transport import Bearer, Transport, body_of, discreet, retry_after, sendable
+from pmgitops.tickets.answers import failed, judge
+from pmgitops.transport import READS, Bearer, Transport, body_of, retry_after, sendable
 
-_ACCEPTED = {"GET": 200, "POST": 201, "PATCH": 200, "DELETE": 204}
+JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+LIFE = 300
+"""How long an assertion that we sign is good for, in seconds."""
+SLOW = 10
+"""By how many seconds the instance's clock may be behind ours."""
+STOCK_LIFE = 1800.0
+"""How long a token lives that does not say so, in seconds."""
 
 
 class ApiKey(AuthBase):
@@ -28,6 +46,47 @@ class ApiKey(AuthBase):
         return request
 
 
+class Tokens(Bearer):
+    """Tokens of the instance's OAuth endpoint; any number of sessions and threads share one.
+
+    A token is fetched when first needed, again shortly before it expires, and once more, for good, when the instance
+    refuses it: an administrator may have revoked it. `fetch` gives a token and its life in seconds; it raises
+    RemoteError.
+    """
+
+    def __init__(self, fetch: Callable[[], tuple[str, float]]) -> None:
+        super().__init__(self._fresh)
+        self._fetch = fetch
+        self._value, self._fresh_until = "", 0.0
+        self._renewed = False
+        self._alone = threading.Lock()
+        self._used = threading.local()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        self._used.token = ""  # what cannot be fetched was not used
+        signed = super().__call__(request)
+        self._used.token = request.headers["Authorization"]
+        return signed
+
+    def renew(self) -> bool:
+        """After this thread's call was answered 401: whether there is another token to try it with, once."""
+        used = getattr(self._used, "token", "")
+        with self._alone:
+            if not used or used != f"Bearer {self._value}":
+                return bool(used)  # another thread was refused as well, and has renewed it
+            if self._renewed:
+                return False
+            self._renewed, self._fresh_until = True, 0.0
+            return True
+
+    def _fresh(self) -> str:
+        with self._alone:
+            if time.monotonic() >= self._fresh_until:
+                self._value, life = self._fetch()
+                self._fresh_until = time.monotonic() + 0.9 * life
+            return self._value
+
+
 class Session(Transport):
     """The session that pysnow is given: it tidies what pysnow sends and judges what comes back."""
 
@@ -37,52 +96,176 @@ class Session(Transport):
         kwargs["params"] = _tidy(kwargs.get("params") or {}, reads=method.upper() == "GET")
         return super().request(method, url, **kwargs)
 
+    def _once(self, method: str, url: str, until: float, **kwargs: Any) -> requests.Response:
+        try:
+            return super()._once(method, url, until, **kwargs)
+        except RemoteError as error:
+            if not self._is_worth_another(error, method):
+                raise
+        return super()._once(method, url, until, **kwargs)
 
-def session(secrets: Secrets, host: str) -> Session:
-    """A session that logs in as the environment says; UsageError where it says nothing."""
-    return Session(auth=_auth(secrets, host), judge=judge)
+    def _is_worth_another(self, error: RemoteError, method: str) -> bool:
+        """Whether the same call may do better at once: with a new token; or a read, of an instance whose nodes have
+        just changed and which then refuses everybody for a moment (KB2466644).
+        """
+        if error.code == "auth":
+            return isinstance(self.auth, Tokens) and self.auth.renew()
+        return error.code == "forbidden.api" and method in READS
 
 
-def _auth(secrets: Secrets, host: str) -> AuthBase:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How an instance is reached: the authorities to trust, the proxy to go through, the certificate to show.
+
+    Paths of PEM files and an address; all but the certificate's key are what they are for every session of a run.
+    """
+
+    ca: str = ""
+    proxy: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    @classmethod
+    def of(cls, secrets: Secrets, ca: str, proxy: str) -> Line:
+        """What the environment says, or else the configuration; UsageError where a file cannot be used."""
+        line = cls(
+            secrets.servicenow_ca or ca,
+            secrets.servicenow_proxy.get_secret_value() if secrets.servicenow_proxy else proxy,
+            secrets.servicenow_certificate or "",
+            secrets.servicenow_certificate_key or "",
+        )
+        line._refuse_what_cannot_be_used()
+        return line
+
+    def lay(self, transport: Transport) -> None:
+        """Have a transport go this way."""
+        if self.ca:
+            transport.verify = self.ca
+        if self.proxy:
+            transport.proxies = {"http": self.proxy, "https": self.proxy}
+        if self.certificate:
+            transport.cert = (self.certificate, self.key) if self.key else self.certificate
+
+    def _refuse_what_cannot_be_used(self) -> None:
+        """Here, where it can be said what is wrong: later it would look like a service that is not there."""
+        for path in filter(None, (self.ca, self.certificate, self.key)):
+            if not Path(path).is_absolute() or not Path(path).is_file():
+                raise UsageError(f"{path} is not there", hint="give the absolute path of a file in PEM")
+        if self.key and not self.certificate:
+            raise UsageError("PMGITOPS_SERVICENOW_CERTIFICATE_KEY is set without _CERTIFICATE")
+        proxy = urlsplit(self.proxy)
+        if self.proxy and not (proxy.scheme in {"http", "https"} and proxy.hostname):
+            raise UsageError(
+                "PMGITOPS_SERVICENOW_PROXY is not an address such as http://name:password@proxy.example:3128"
+            )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if self.ca:
+                context.load_verify_locations(self.ca)
+        except (ssl.SSLError, OSError, ValueError):
+            raise UsageError(f"{self.ca} holds no certificates in PEM") from None
+        try:
+            if self.certificate:  # with a password, it would be asked for
+                context.load_cert_chain(self.certificate, self.key or None, password="")
+        except (ssl.SSLError, OSError, ValueError):
+            hint = "both in PEM, the key without a password"
+            raise UsageError(f"{self.certificate} is no certificate with its private key", hint=hint) from None
+
+
+def session(secrets: Secrets, host: str, *, ca: str = "", proxy: str = "") -> Session:
+    """A session that logs in to `host` as the environment says; UsageError where it says nothing.
+
+    `ca` (a path) and `proxy` (an address) are the configuration's.
+    """
+    line = Line.of(secrets, ca, proxy)
+    made = Session(auth=_auth(secrets, host, line), judge=judge)
+    line.lay(made)
+    return made
+
+
+def _auth(secrets: Secrets, host: str, line: Line) -> AuthBase | None:
+    """The strongest of the ways that the environment gives; None where a client certificate is all."""
+    form = _grant(secrets)
     if secrets.servicenow_api_key:
         return ApiKey(secrets.servicenow_api_key.get_secret_value())
-    if secrets.servicenow_client_id and secrets.servicenow_client_secret:
-        return Bearer(
-            _client_credentials(host, secrets.servicenow_client_id, secrets.servicenow_client_secret.get_secret_value())
-        )
+    if form:
+        transport = Transport(auth=None, judge=_judge_token)
+        line.lay(transport)
+        return Tokens(partial(_token, transport, f"{host}/oauth_token.do", form))
     if secrets.servicenow_user and secrets.servicenow_password:
         return HTTPBasicAuth(secrets.servicenow_user.encode(), secrets.servicenow_password.get_secret_value().encode())
+    if line.certificate:
+        return None
     raise UsageError(
         "no credentials for ServiceNow in the environment",
-        hint="set PMGITOPS_SERVICENOW_USER and _PASSWORD, or _CLIENT_ID and _CLIENT_SECRET, or _API_KEY; "
-        "or set the ticket system's gate to off",
+        hint="set PMGITOPS_SERVICENOW_USER and _PASSWORD, or _CLIENT_ID with _CLIENT_SECRET or _JWT_KEY, or _API_KEY, "
+        "or _CERTIFICATE; or set the ticket system's gate to off",
     )
 
 
-def _client_credentials(host: str, client_id: str, secret: str) -> Callable[[], str]:
-    """A token of the client-credentials grant, fetched when first needed and again shortly before it expires."""
-    transport = Transport(auth=None, judge=_judge_token)
-    token, fresh_until = "", 0.0
+# OAuth
 
-    def fetch() -> str:
-        nonlocal token, fresh_until
-        if time.monotonic() >= fresh_until:
-            form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-            answer = body_of(transport.request("POST", f"{host}/oauth_token.do", data=form), Commit.NO)
-            token = str(answer.get("access_token") or "")
-            if not token:
-                raise PermanentRemoteError(
-                    "ServiceNow gave no access token", hint="check the OAuth client", code="auth", status=401
-                )
-            fresh_until = time.monotonic() + 0.9 * _seconds(answer.get("expires_in"))
-        return token
-
-    return fetch
+Form = Callable[[], Mapping[str, str]]
+"""What is sent for a token, made anew for each."""
 
 
-def _seconds(value: Any) -> float:
-    """A token's life; one that does not say lives for the stock half hour."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 1800.0
+def _grant(secrets: Secrets) -> Form | None:
+    """The OAuth grant that the environment has everything for: a signed JWT, or client credentials."""
+    client, secret, user = secrets.servicenow_client_id, secrets.servicenow_client_secret, secrets.servicenow_user
+    given = {"client_secret": secret.get_secret_value()} if secret else {}
+    if secrets.servicenow_jwt_key:
+        if not client or not user:
+            raise UsageError(
+                "PMGITOPS_SERVICENOW_JWT_KEY is set without _CLIENT_ID or _USER",
+                hint="a JWT is made for an OAuth client, and names the user to log in",
+            )
+        sign = _signer(_pem(secrets.servicenow_jwt_key), secrets.servicenow_jwt_key_id, client, user)
+        return lambda: {"grant_type": JWT_GRANT, "client_id": client, **given, "assertion": sign()}
+    if client and secret:
+        return lambda: {"grant_type": "client_credentials", "client_id": client, **given}
+    return None
+
+
+def _pem(key: SecretStr) -> str:
+    text = key.get_secret_value()
+    if text.startswith("-----BEGIN"):
+        return text
+    try:
+        return Path(text).read_text("ascii") if Path(text).is_absolute() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _signer(pem: str, key_id: str | None, client: str, user: str) -> Callable[[], str]:
+    """Signs assertions (RFC 7523) that log `user` in through the OAuth client; UsageError where the key cannot."""
+    import jwt  # noqa: PLC0415  # brings cryptography along, for a grant that few use
+
+    def sign() -> str:
+        now = int(time.time())
+        claims = {"iss": client, "sub": user, "aud": client, "iat": now - SLOW, "exp": now + LIFE}
+        headers = {"kid": key_id} if key_id else None
+        return jwt.encode({**claims, "jti": uuid.uuid4().hex}, pem, algorithm="RS256", headers=headers)
+
+    try:
+        sign()
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        raise UsageError(
+            "PMGITOPS_SERVICENOW_JWT_KEY is no RSA private key",
+            hint="give the key in PEM and without a password, or the absolute path of a file that holds it",
+        ) from None
+    return sign
+
+
+def _token(transport: Transport, url: str, form: Form) -> tuple[str, float]:
+    """A token and its life in seconds."""
+    answer = body_of(transport.request("POST", url, data=form()), Commit.NO)
+    token = str(answer.get("access_token") or "")
+    if not token:
+        raise failed("auth", "ServiceNow gave no access token", hint="check the OAuth client", status=401)
+    life = answer.get("expires_in")
+    if isinstance(life, int | float) and not isinstance(life, bool) and life > 0:
+        return token, float(life)
+    return token, STOCK_LIFE
 
 
 def _judge_token(response: requests.Response, commit: Commit) -> None:
@@ -91,61 +274,12 @@ def _judge_token(response: requests.Response, commit: Commit) -> None:
         return
     what = f"ServiceNow answered {status} to the OAuth client"
     if status == 429 or status >= 500:
-        raise TemporaryRemoteError(
-            what, code="server", status=status, commit=commit, wait=retry_after(response.headers)
-        )
-    hint = "check PMGITOPS_SERVICENOW_CLIENT_ID and _CLIENT_SECRET; pmgitops does not try the same ones twice"
-    raise PermanentRemoteError(what, hint=hint, code="auth", status=401)
-
-
-def judge(response: requests.Response, commit: Commit) -> None:
-    """Raise what an answer of the Table API means, unless it is whole and what was asked for."""
-    status, method = response.status_code, response.request.method or ""
-    if status == _ACCEPTED.get(method):
-        body = body_of(response, commit) if status != 204 else {}
-        if "error" in body or body.get("status") == "failure":
-            raise TemporaryRemoteError(
-                "ServiceNow broke off its answer: " + _message(response), code="partial", status=status, commit=commit
-            )
-        return
-    what = f"ServiceNow answered {status} to {method} {urlsplit(response.url).path}: {_message(response)}"
-    facts: dict[str, Any] = {"status": status}
-    if status == 401:
-        hint = "check the PMGITOPS_SERVICENOW_ credentials; pmgitops does not try the same ones twice"
-        raise PermanentRemoteError(what, hint=hint, code="auth", **facts)
-    if status == 429:
-        code = "throttled.rule" if "X-RateLimit-Limit" in response.headers else "throttled.queue"
-        raise TemporaryRemoteError(what, code=code, wait=retry_after(response.headers), **facts)
-    if status == 403:  # a write may be answered so although it was done
-        hint = "check the roles and ACLs of the integration user"
-        raise PermanentRemoteError(what, hint=hint, code=_forbidden(what), commit=commit, **facts)
-    if status == 404:
-        raise PermanentRemoteError(what, code="absent-or-hidden", **facts)
-    if status == 202:
-        raise TemporaryRemoteError(what, code="accepted", commit=commit, **facts)
-    if status >= 500:
-        raise TemporaryRemoteError(what, code="server", commit=commit, wait=retry_after(response.headers), **facts)
-    if status in {400, 405, 406, 415}:
-        raise PermanentRemoteError(what, hint="check the ticket system's host and tables", code="config", **facts)
-    raise PermanentRemoteError(what, hint="check the ticket system's host", code="not-api", commit=commit, **facts)
-
-
-def _forbidden(what: str) -> str:
-    """Which of the refusals that share 403 it is; only a name for people and reports, nothing is decided by it."""
-    if "API level ACL" in what:
-        return "forbidden.api"
-    return "refused.rule" if "Business Rule" in what or "Data Policy" in what else "forbidden.record"
-
-
-def _message(response: requests.Response) -> str:
-    """The vendor's message and detail as one bounded line."""
-    try:
-        error = body_of(response, Commit.NO).get("error")
-    except RemoteError:
-        return "no message"
-    if not isinstance(error, dict):
-        return "no message"
-    return discreet(f"{error.get('message') or ''} {error.get('detail') or ''}") or "no message"
+        raise failed("server", what, status=status, commit=commit, wait=retry_after(response.headers))
+    hint = (
+        "check PMGITOPS_SERVICENOW_CLIENT_ID and _CLIENT_SECRET or _JWT_KEY, and the OAuth entity of the instance; "
+        "pmgitops does not try the same ones twice"
+    )
+    raise failed("auth", what, hint=hint, status=401)
 
 
 def _tidy(params: Mapping[str, Any], *, reads: bool) -> dict[str, Any]:

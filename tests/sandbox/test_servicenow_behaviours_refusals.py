@@ -107,7 +107,7 @@ def test_14_api_acls_refuse_everything(ours, bare, note, link, refused, instance
         bare().get({"number": NUMBER}).all()
 
     assert refused(ours._rows, "/table/incident", "") == ("forbidden.api", "no")
-    assert refused(ours.add_note, link, "x") == ("forbidden.api", "unknown")
+    assert refused(ours.add_note, link, "x") == ("forbidden.api", "no")
     attachments = instance.rest("GET", "/attachment")
     assert attachments.status_code == (403 if closed == "*" else 200)
 
@@ -194,10 +194,12 @@ def test_15_a_rule_that_makes_no_sense_is_refused(instance, wrong):
 
 
 def test_16_a_post_that_commits_and_answers_403(bare, create, refused, instance):
-    instance.fault(do="status", status=403, method="POST", when="after", times=2)
+    error = {"message": "Operation Failed", "detail": "ACL Exception Insert Failed due to security constraints"}
+    body = {"error": error, "status": "failure"}
+    instance.fault(do="status", status=403, body=body, method="POST", when="after", times=2)
 
     assert "403" in repr(bare().create({"number": "INC8888888"}))  # no exception
-    assert refused(create, number="INC8888889") == ("forbidden.api", "unknown")
+    assert refused(create, number="INC8888889") == ("forbidden.record", "unknown")
     for number in ("INC8888888", "INC8888889"):
         assert instance.ticket(number)["sys_created_by"] == "pmgitops"
 

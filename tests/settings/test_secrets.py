@@ -32,9 +32,11 @@ def test_each_is_read_without_the_line_break_of_pasting(monkeypatch: pytest.Monk
     assert (value if isinstance(value, str) else value.get_secret_value()) == "sword fish"
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in Secrets.model_fields if name not in {"servicenow_user", "servicenow_client_id"}]
-)
+NAMES = {f"servicenow_{name}" for name in ("user", "client_id", "jwt_key_id", "certificate", "certificate_key", "ca")}
+"""What is no secret: names, and paths of files."""
+
+
+@pytest.mark.parametrize("name", [name for name in Secrets.model_fields if name not in NAMES])
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"PMGITOPS_{name.upper()}", "swordfish")
     secrets = Secrets()
@@ -43,7 +45,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> No
 
 @pytest.mark.parametrize("name", Secrets.model_fields)
 def test_what_cannot_be_one_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", "sword\nfish")
+    monkeypatch.setenv(f"PMGITOPS_{name.upper()}", "sword\x07fish" if name == "servicenow_jwt_key" else "sword\nfish")
     with pytest.raises(UsageError) as refused:
         Secrets()
     assert f"PMGITOPS_{name.upper()}" in str(refused.value)

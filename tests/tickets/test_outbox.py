@@ -77,12 +77,13 @@ def test_recurring_access_is_told_every_time(runs, instance):
 
 # Writes whose outcome is unknown
 
+ACL = {"error": {"message": "Operation Failed", "detail": "ACL Exception Update Failed due to security constraints"}}
 AFTER = [
     {"do": "status", "status": 500},
     {"do": "status", "status": 502},
     {"do": "status", "status": 503},
     {"do": "status", "status": 504},
-    {"do": "status", "status": 403},
+    {"do": "status", "status": 403, "body": ACL},
     {"do": "empty"},
     {"do": "close"},
     {"do": "cut"},
