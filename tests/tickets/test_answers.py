@@ -99,7 +99,7 @@ def test_a_data_policy_refuses_by_what_it_wants(ours, link, instance):
     policy = {"name": "Closing", "table": "incident", "writes": ["work_notes"], "mandatory": ["close_code"]}
     instance.settings(rules=[policy])
 
-    with pytest.raises(PermanentRemoteError, match="a data policy of ServiceNow refused .* Close code") as error:
+    with pytest.raises(PermanentRemoteError, match=r"a data policy of ServiceNow refused .* Close code") as error:
         ours.add_note(link, "x")
     assert (error.value.code, error.value.commit) == ("refused.rule", NO)
 
