@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pmgitops import __version__
+from pmgitops import __version__, options
 from pmgitops.errors import PmgitopsError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
@@ -224,6 +224,53 @@ def _drift(folder: Path) -> tuple[Workspace, list[Reading], Drift]:
         readings = flow.read(wiring.readers(config), config, wiring.clock, progress)
     space = wiring.workspace(root, merged=True)
     return space, readings, flow.drift(space.sight({}), space.head, space.ledger.names(), readings, space.book)
+
+
+@pmgitops.command()
+@click.argument("kind", required=False, metavar="[KIND]")
+@options.fields
+@click.option("--from-request", metavar="NAME|PATH", help="Begin with a copy of this request, without its start.")
+@click.option("--name", metavar="NAME", help="The request's name.  [default: from identity and ticket]")
+@click.option("--dir", "team", metavar="FOLDER", help="Its folder below requests/.")
+@click.option("--force", is_flag=True, help="Write over another file of this name.")
+@click.option("--ask/--no-ask", default=None, help="Ask for what is missing.  [default: on a terminal]")
+@click.option("--propose", is_flag=True, help="Push it on a branch of its own, and open the pull request.")
+@formats("text", "json")
+@click.pass_obj
+def new(folder: Path, /, kind: str | None, form: str, propose: bool, **flags: Any) -> None:
+    """Write a request file, and check it.
+
+    KIND is aws-policies, aws-actions, azure-actions, azure-roles, gcp-actions or gcp-roles. What flags leave out has a
+    default, or is asked for on a terminal (extra `prompts`). The file stays where it was written, whatever is found.
+    An INSTANT is like 2026-12-01T09:00:00Z.
+
+    --propose commits this one file on top of the branch that the remote has, whatever else is in the folder, in the
+    index or on the current branch. Run it again when it was interrupted.
+    """
+    from pmgitops import wiring
+    from pmgitops.flows import new as flow
+    from pmgitops.report import drafts
+
+    root = wiring.root_of(folder)
+    bench = wiring.bench(root)
+    wanted = flow.Wanted(
+        kind=kind,
+        said=options.said(flags, bench.desk.now.date()),
+        like=flags["from_request"],
+        name=flags["name"],
+        folder=flags["team"],
+        force=flags["force"],
+    )
+    written = flow.new(wanted, bench)
+    if written.blocked or not propose:
+        click.echo(drafts.FORMATS[form](written, bench.desk.config))
+        _leave(1 if written.blocked else 0)
+    from pmgitops.source import Repository
+
+    repository = Repository(root)
+    repo, pulls = wiring.pulls(repository, bench.desk.config)
+    proposed = flow.propose(written, bench.desk, repository, pulls)
+    click.echo(drafts.PROPOSED[form](written, proposed, bench.desk.config, repo))
 
 
 @pmgitops.group()

@@ -12,13 +12,30 @@ _LINES = frozenset({"servicenow_jwt_key"})
 """What has several lines."""
 
 
-class Secrets(BaseSettings):
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _pasted(cls, value: object, info: ValidationInfo) -> object:
+        """Without the line break that pasting leaves behind; what else cannot be seen is refused, and not repeated."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        lines = text.splitlines() if info.field_name in _LINES else [text]
+        if not all(line.isprintable() for line in lines):
+            name = f"{cls.model_config.get('env_prefix', '')}{info.field_name}".upper()
+            raise UsageError(f"{name} has characters that cannot be seen", hint="paste it again, without line breaks")
+        return text or None
+
+
+class Secrets(_Environment):
     """Credentials, from `PMGITOPS_GRAPH_TOKEN`, `PMGITOPS_SERVICENOW_USER` and so on.
 
     An empty variable is none: a workflow sets one for every secret that it names, also for those that nobody gave.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     graph_token: SecretStr | None = None
     """A ready bearer token for Microsoft Graph; without it azure-identity's default chain."""
@@ -43,15 +60,13 @@ class Secrets(BaseSettings):
     servicenow_proxy: SecretStr | None = None
     """The proxy to go through, where it needs a password; goes before what the configuration says."""
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _pasted(cls, value: object, info: ValidationInfo) -> object:
-        """Without the line break that pasting leaves behind; what else cannot be seen is refused, and not repeated."""
-        if not isinstance(value, str):
-            return value
-        text = value.strip()
-        lines = text.splitlines() if info.field_name in _LINES else [text]
-        if not all(line.isprintable() for line in lines):
-            name = f"{PREFIX}{info.field_name}".upper()
-            raise UsageError(f"{name} has characters that cannot be seen", hint="paste it again, without line breaks")
-        return text or None
+
+class GitHub(_Environment):
+    """What GitHub's own tools are given, by the same names: `GITHUB_TOKEN`, `GITHUB_API_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix="GITHUB_")
+
+    token: SecretStr | None = None
+    """Opens the pull request of `new --propose`."""
+    api_url: str | None = None
+    """Where, for a GitHub of one's own."""

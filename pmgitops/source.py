@@ -172,6 +172,13 @@ class Repository:
         """Who wrote a commit and who committed it."""
         return _authorship(self.ask("cat-file", "commit", commit))
 
+    def email(self) -> str | None:
+        """The address that whoever works here commits with; None where nobody told git."""
+        # Without this, git makes one up from the names of user and machine.
+        found = self.run("var", "GIT_AUTHOR_IDENT", config=("user.useConfigOnly=true",))
+        address = re.search(rb"<([^<>]+)>", found.output) if found.succeeded else None
+        return _text(address[1]) if address else None
+
     # Trees
 
     def blobs(self, commit: str, under: str = "") -> Iterator[Blob]:
@@ -295,6 +302,11 @@ class Repository:
         if not found.succeeded or name.startswith("-"):
             raise UsageError(f"there is no remote {name!r}", hint=f"git remote add {name} URL")
         return redacted(found.output.decode("utf-8", "replace").strip())
+
+    def addresses(self, name: str) -> list[str]:
+        """The addresses of a remote as they were configured, and what git makes of them (`insteadOf`)."""
+        found = self.run("config", "--get-all", f"remote.{name}.url")
+        return [*_text(found.output).splitlines(), self.remote(name)]
 
     def tips(self, remote: str, refs: Sequence[str], timeout: float) -> dict[str, str]:
         """The commits that `refs` stand at, as the remote says now; without those that it does not have.

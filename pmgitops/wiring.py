@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from pmgitops.catalog.discovery import Graph
     from pmgitops.catalog.snapshot import Catalog
+    from pmgitops.drafting.hosting import Pulls, Repo
     from pmgitops.flows.apply import Hand
+    from pmgitops.flows.new import Bench
     from pmgitops.flows.plan import Sight
     from pmgitops.ledger.book import Book
     from pmgitops.ledger.git import GitLedger
@@ -77,6 +79,38 @@ def desk_of_commit(repository: Repository, commit: str) -> Desk:
 def config_of(repository: Repository, commit: str) -> Config:
     """`pmgitops.yaml` of a commit."""
     return parse(repository.content(commit, CONFIG))
+
+
+# What requests are written with
+
+
+def bench(root: Path) -> Bench:
+    """What a new request is written by: the folder, who works in it, and the names that are taken."""
+    from pmgitops.flows.new import Bench  # noqa: PLC0415  # one command writes
+
+    desk = desk_of_folder(root)
+    try:
+        repository = Repository(root)
+    except UsageError:  # a folder without git
+        return Bench(WorkTree(root), desk, None)
+    here = repository.run("rev-parse", "--verify", "--quiet", "HEAD")
+    taken = ledger(repository, desk.config).names() if here.succeeded else ()
+    return Bench(WorkTree(root), desk, repository.email(), frozenset(taken))
+
+
+def pulls(repository: Repository, config: Config) -> tuple[Repo | None, Pulls | None]:
+    """The remote's repository on GitHub, and what opens pull requests there; None where there is none, or no token."""
+    from pmgitops.drafting import hosting  # noqa: PLC0415  # with it comes requests
+    from pmgitops.secrets import GitHub  # noqa: PLC0415  # as in _secrets
+    from pmgitops.transport import Bearer, Transport  # noqa: PLC0415
+
+    given = GitHub()
+    api = hosting.root_of(given.api_url)
+    repo = hosting.repo_of(repository.addresses(config.ledger.remote), api)
+    if repo is None or given.token is None:
+        return repo, None
+    http = Transport(auth=Bearer(given.token.get_secret_value), judge=hosting.judge)
+    return repo, hosting.Pulls(http, api, repo)
 
 
 # What is delivered, and from where
