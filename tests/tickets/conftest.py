@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import trustme
 from requests.auth import HTTPBasicAuth
 
 from pmgitops.ledger.book import Book
 from pmgitops.ledger.git import GitLedger
 from pmgitops.model.scalars import instant_text
+from pmgitops.sandbox import Sandbox
 from pmgitops.source import Repository
 from pmgitops.tickets import outbox
 from pmgitops.tickets.login import Session, judge
@@ -75,6 +78,29 @@ def log_in(instance):
 @pytest.fixture
 def ours(log_in):
     return log_in()
+
+
+@pytest.fixture(scope="module")
+def authority():
+    """A private one: no machine trusts it."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca(authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return str(tmp_path / "authority.pem")
+
+
+@pytest.fixture
+def secure(authority):
+    """A sandbox that shows a certificate of the authority's, and asks for one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    with Sandbox(tls=context) as running:
+        yield running
 
 
 class Runs:

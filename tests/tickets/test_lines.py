@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
-import ssl
 import threading
 
 import jwt
@@ -15,7 +14,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pmgitops.errors import Commit, PermanentRemoteError, TemporaryRemoteError, UsageError
-from pmgitops.sandbox import Sandbox
 from pmgitops.secrets import Secrets
 from pmgitops.settings import parse
 from pmgitops.tickets.login import Tokens, session
@@ -26,29 +24,6 @@ from tests.world import World
 NUMBER = "INC1234567"
 BASIC = {"servicenow_user": "pmgitops", "servicenow_password": "sandbox"}
 CLIENT = {"servicenow_client_id": "pmgitops", "servicenow_client_secret": "sandbox"}
-
-
-@pytest.fixture(scope="module")
-def authority():
-    """A private one: no machine trusts it."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca(authority, tmp_path):
-    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    return str(tmp_path / "authority.pem")
-
-
-@pytest.fixture
-def secure(authority):
-    """A sandbox that shows a certificate of the authority's, and asks for one."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    with Sandbox(tls=context) as running:
-        yield running
 
 
 @pytest.fixture

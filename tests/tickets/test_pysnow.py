@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import logging
 import re
+import threading
 import time
+from decimal import Decimal
+from pathlib import Path
 
 import pysnow
 import pytest
 import requests
+import trustme
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3.util.retry import Retry
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
+from pmgitops.secrets import Secrets
+from pmgitops.tickets.login import ApiKey
 from pmgitops.tickets.login import judge as judge_table
+from pmgitops.tickets.login import session as log_in_to
 from pmgitops.tickets.servicenow import ServiceNow
 from tests.transport.served import Server, answer
 
@@ -39,7 +49,7 @@ def link(ours):
     return record.link("ServiceNow")
 
 
-# A write that failed says nothing until somebody looks
+# Q1: a write that failed says nothing until somebody looks
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
@@ -55,7 +65,7 @@ def test_failed_writes(bare, ours, link, instance, status):
     assert instance.notes(NUMBER) == []
 
 
-# What one call asked for is carried into the next
+# Q2: what one call asked for is carried into the next
 
 
 def test_parameters_of_the_call_before(bare, ours, link, instance):
@@ -91,7 +101,52 @@ def test_what_we_ask_for(ours, instance):
     }
 
 
-# Nothing is escaped in a query
+# Q3: threads that share a resource ask each other's questions
+
+
+class Meanwhile(logging.Handler):
+    """Has something happen in another thread just before pysnow sends what it has put together."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def emit(self, _record):
+        act, self.act = self.act, None
+        if act:
+            thread = threading.Thread(target=act)
+            thread.start()
+            thread.join(10)
+
+
+@pytest.fixture
+def meanwhile():
+    logger = logging.getLogger("pysnow")
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    added = []
+
+    def begin(act):
+        added.append(Meanwhile(act))
+        logger.addHandler(added[-1])
+
+    yield begin
+    for handler in added:
+        logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_threads_that_share_a_resource(bare, ours, log_in, meanwhile):
+    shared = bare.resource(api_path="/table/task")
+    meanwhile(lambda: shared.get({"number": "INC0000007"}).one())
+    assert shared.get({"number": NUMBER}).one()["number"] == "INC0000007"
+
+    other = log_in()
+    meanwhile(lambda: other.find("INC0000007"))
+    assert [record.number for record in ours.find(NUMBER)] == [NUMBER]
+
+
+# Q4: nothing is escaped in a query
 
 
 def test_a_value_that_is_a_query(bare, ours, instance):
@@ -105,7 +160,7 @@ def test_a_value_that_is_a_query(bare, ours, instance):
     assert len(instance.log()) == asked
 
 
-# Errors with the whole address and no word of the instance's
+# Q5: errors with the whole address and no word of the instance's
 
 
 def test_what_an_error_says(bare, ours, instance):
@@ -122,7 +177,7 @@ def test_what_an_error_says(bare, ours, instance):
     assert NUMBER not in str(ours_error.value)
 
 
-# Half an answer is taken for a whole one
+# Q6: half an answer is taken for a whole one
 
 
 def test_rows_with_an_error_behind_them(bare, ours, instance):
@@ -137,7 +192,7 @@ def test_rows_with_an_error_behind_them(bare, ours, instance):
     assert error.value.code == "partial"
 
 
-# Redirects
+# Q7: a write that is redirected looks well
 
 
 def test_a_write_that_is_redirected(bare, ours, link, instance):
@@ -153,7 +208,24 @@ def test_a_write_that_is_redirected(bare, ours, link, instance):
     assert (error.value.code, error.value.commit) == ("not-api", Commit.UNKNOWN)
 
 
-# The environment
+# Q8: a redirect to another host takes the key along
+
+
+def test_a_key_that_goes_to_another_host(bare, session, log_in, instance):
+    session.auth = None
+    session.headers["x-sn-apikey"] = "sandbox"
+    with Server(answer(200, b'{"result": []}')) as elsewhere:
+        instance.fault(do="redirect", location=f"{elsewhere.url}/api/now/table/task", times=2)
+        assert bare.resource(api_path="/table/task").get({"number": NUMBER}).all() == []
+        assert "x-sn-apikey: sandbox" in elsewhere.requests[0][1]
+
+        with pytest.raises(PermanentRemoteError) as error:
+            log_in(ApiKey("sandbox")).find(NUMBER)
+        assert error.value.code == "not-api"
+        assert len(elsewhere.requests) == 1
+
+
+# Q9: the environment has the last word
 
 
 def test_a_netrc_of_the_machine(bare, session, ours, instance, monkeypatch, tmp_path):
@@ -167,7 +239,23 @@ def test_a_netrc_of_the_machine(bare, session, ours, instance, monkeypatch, tmp_
     assert instance.log()[-1]["caller"] == "pmgitops"
 
 
-# Repeated writes
+def test_an_authority_of_the_machine(secure, ca, session, monkeypatch, tmp_path):
+    """`REQUESTS_CA_BUNDLE` goes before what the session was told to trust."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ca)
+    session.verify = str(tmp_path / "other.pem")
+    bare = pysnow.Client(host=secure.secure_host, session=session)
+    assert bare.resource(api_path="/table/task").get({"number": NUMBER}).one()
+
+    host = f"https://{secure.secure_host}"
+    with (
+        log_in_to(Secrets(), host, ca=str(tmp_path / "other.pem")) as made,
+        pytest.raises(PermanentRemoteError, match="not trusted"),
+    ):
+        ServiceNow(host, made).find(NUMBER)
+
+
+# Q10: the retry recipe of the guide writes again
 
 
 def test_a_write_that_is_repeated(bare, session, ours, link, instance):
@@ -185,7 +273,44 @@ def test_a_write_that_is_repeated(bare, session, ours, link, instance):
     assert instance.notes(NUMBER).count("from us") == 1
 
 
-# A body that drips
+def test_a_login_that_is_repeated(bare, session, log_in, instance):
+    """Four tries with a wrong password lock many an account."""
+    recipe = Retry(total=3, backoff_factor=0, status_forcelist=(401, 503), raise_on_status=False)
+    session.mount("http://", HTTPAdapter(max_retries=recipe))
+    session.auth = ("pmgitops", "wrong")
+    with pytest.raises(requests.HTTPError, match="401"):
+        bare.resource(api_path="/table/task").get({"number": NUMBER}).all()
+    assert [entry["status"] for entry in instance.log()] == [401] * 4
+
+    with pytest.raises(PermanentRemoteError):
+        log_in(HTTPBasicAuth("pmgitops", "wrong")).find(NUMBER)
+    assert len(instance.log()) == 5
+
+
+# Q11: retries that end, or cannot be timed
+
+
+@pytest.mark.parametrize(
+    ("headers", "theirs"),
+    [("", requests.exceptions.RetryError), ("Retry-After: soon\r\n", requests.exceptions.InvalidHeader)],
+)
+def test_retries_that_end(session, client_of, headers, theirs):
+    """With an exception that has lost the answer, or with one that is not requests' at all."""
+    said = b'{"error": {"message": "Maintenance", "detail": null}}'
+    session.mount("http://", HTTPAdapter(max_retries=Retry(total=1, backoff_factor=0, status_forcelist=(503,))))
+    with Server(answer(503, said, headers)) as server:
+        host = server.url.removeprefix("http://")
+        with pytest.raises(theirs) as error:
+            pysnow.Client(host=host, use_ssl=False, session=session).resource(api_path="/table/task").get({}).all()
+        assert "Maintenance" not in str(error.value)
+
+        with pytest.raises(TemporaryRemoteError, match="Maintenance") as ours_error:
+            client_of(server.url, attempts=2).find(NUMBER)
+        assert (ours_error.value.code, ours_error.value.wait) == ("server", None)
+        assert len(server.requests) == (4 if not headers else 3)
+
+
+# Q12: a timeout for each read
 
 
 @pytest.fixture
@@ -225,7 +350,22 @@ def client_of(session):
         one.close()
 
 
-# Answers that are none
+# Q13: no end to a body
+
+
+def test_a_body_that_swells(session, client_of):
+    body = b'{"result": []' + b" " * 40_000_000 + b"}"
+    with Server(answer(200, gzip.compress(body, 1), "Content-Encoding: gzip\r\n")) as server:
+        host = server.url.removeprefix("http://")
+        bare = pysnow.Client(host=host, use_ssl=False, session=session).resource(api_path="/table/task")
+        assert len(bare.get({"number": NUMBER})._response.text) == len(body)
+
+        with pytest.raises(PermanentRemoteError) as error:
+            client_of(server.url, attempts=1).find(NUMBER)
+        assert error.value.code == "oversize"
+
+
+# Q14: answers that are none
 
 
 def answered(body):
@@ -266,7 +406,7 @@ def test_text_for_rows(bare, ours, instance):
         ours.find(NUMBER)
 
 
-# Absent, in two ways
+# Q15: absent, in two ways
 
 
 def test_not_found_and_nothing_found(bare, ours, link, instance):
@@ -286,7 +426,20 @@ def test_not_found_and_nothing_found(bare, ours, link, instance):
     assert (error.value.code, error.value.commit) == ("absent-or-hidden", Commit.NO)
 
 
-# Whose name is on the request
+# Q16: what was asked for is changed
+
+
+def test_a_query_that_is_changed(bare, ours, link):
+    query = {"caller_id": {"link": "x", "value": link.sys_id}}
+    bare.resource(api_path="/table/incident").get(query).all()
+    assert query == {"caller_id": link.sys_id}
+
+    before = link.as_json()
+    ours.markers(link)
+    assert link.as_json() == before
+
+
+# Q17: whose name is on the request
 
 
 def test_who_calls(bare, session, ours, instance):
@@ -299,7 +452,7 @@ def test_who_calls(bare, session, ours, instance):
     assert re.fullmatch(r"pmgitops/\S+", instance.log()[-1]["headers"]["user-agent"])
 
 
-# Paths that lead elsewhere
+# Q18: paths that lead elsewhere
 
 
 @pytest.mark.parametrize("path", ["/table/../../x", "/table/incident?", "/table/incident\n"])
@@ -332,6 +485,55 @@ def test_paths_that_do_not(ours, link, instance, change):
         ours.add_note(replace(link, **change), "x")
     assert (error.value.code, error.value.commit) == ("mismatch", Commit.NO)
     assert [entry for entry in instance.log() if entry["method"] != "GET"] == asked
+
+
+# Q19: a stream has other numbers, once
+
+
+def test_numbers_of_a_stream(session, client_of):
+    body = b'{"result": [{"priority": 1.5}]}'
+    with Server(answer(200, body)) as server:
+        host = server.url.removeprefix("http://")
+        bare = pysnow.Client(host=host, use_ssl=False, session=session).resource(api_path="/table/task")
+        streamed = bare.get({"number": NUMBER}, stream=True)
+        assert [type(row["priority"]) for row in streamed.all()] == [Decimal]
+        with pytest.raises(Exception, match=r"Incomplete|premature|closed"):
+            list(streamed.all())
+
+        rows, _ = client_of(server.url)._rows("/table/task", f"number={NUMBER}")
+        assert [type(row["priority"]) for row in rows] == [float]
+
+
+# Q20: an answer without its stream
+
+
+class Hollow(HTTPAdapter):
+    """What a test's own adapter easily gives: an answer that nothing came over the wire for."""
+
+    def send(self, request, **_):
+        response = requests.Response()
+        response.status_code, response.request, response.url = 200, request, request.url
+        return response
+
+
+def test_an_answer_without_its_stream(bare, session, ours, link):
+    """Why all of these tests have a server."""
+    session.mount("http://", Hollow())
+    with pytest.raises(AttributeError):
+        bare.resource(api_path="/table/task").get({"number": NUMBER})
+
+    ours._client.session.mount("http://", Hollow())
+    with pytest.raises(PermanentRemoteError) as error:
+        ours.find(NUMBER)
+    assert (error.value.code, error.value.commit) == ("bug", Commit.NO)
+    with pytest.raises(PermanentRemoteError) as error:
+        ours.add_note(link, "x")
+    assert (error.value.code, error.value.commit) == ("bug", Commit.UNKNOWN)
+
+
+def test_each_quirk_has_its_test():
+    found = [int(number) for number in re.findall(r"^# Q(\d+): ", Path(__file__).read_text("utf-8"), re.MULTILINE)]
+    assert found == list(range(1, 21))
 
 
 # The port
