@@ -26,6 +26,8 @@ from .store import compact
 from .world import World
 
 Handler = Callable[[Request], Awaitable[Response]]
+IMPLEMENT = "-1"
+"""The stored state of a change that is being implemented."""
 
 
 def control_routes() -> list[Mount]:
@@ -50,6 +52,7 @@ def control_routes() -> list[Mount]:
         ("/tickets", create_ticket, "POST"),
         ("/tickets/{number}", show_ticket, "GET"),
         ("/tickets/{number}", change_ticket, "PATCH"),
+        ("/tickets/{number}/{decision}", decide_ticket, "POST"),
         ("/state", show_state, "GET"),
     ]
     return [Mount("/_control", routes=[Route(path, _plain(act), methods=[method]) for path, act, method in routes])]
@@ -287,6 +290,29 @@ async def change_ticket(request: Request) -> Response:
     with world.store.transaction():
         changed = administrator(world).update(record, wanted)
     return JSONResponse(changed.fields)
+
+
+async def decide_ticket(request: Request) -> Response:
+    """What those whom a ticket waits for answer: all of them `approve` or `reject`."""
+    record = make_ticket_decision(_world(request), request.path_params["number"], request.path_params["decision"])
+    return JSONResponse(record.fields)
+
+
+def make_ticket_decision(world: World, number: str, decision: str) -> Any:
+    """`approve` or `reject`, by each approver who has not decided yet; an approved change goes on to be implemented."""
+    states = {"approve": "approved", "reject": "rejected"}
+    if decision not in states:
+        raise HTTPException(404, f"a ticket can be approved or rejected, not '{decision}'")
+    ticket = _ticket(world, number)
+    waiting = Query(groups=[[[Term("sysapproval", "=", ticket.sys_id)], [Term("state", "=", "requested")]]])
+    with world.store.transaction():
+        for row in administrator(world).find("sysapproval_approver", waiting):
+            approver = administrator(world).referred(row, "approver")
+            user = approver.fields["user_name"] if approver else "admin"
+            Records(world.store, world.behaviour, user).update(row, {"state": states[decision]})
+        if ticket.table == "change_request" and decision == "approve":
+            administrator(world).update(_ticket(world, number), {"state": IMPLEMENT})
+    return _ticket(world, number)
 
 
 def administrator(world: World) -> Records:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from .clock import SECOND, iso, read_instant
-from .control import make_decision, pass_time, requests_of, tickets_of
+from .control import make_decision, make_ticket_decision, pass_time, requests_of, tickets_of
 from .graph.errors import GraphError
 from .graph.routes import change_json
 from .graph.schedule import duration_of
@@ -45,6 +45,7 @@ def page_routes() -> list[Route]:
     return [
         Route("/", show, methods=["GET"]),
         Route("/page/requests/{id}/{decision}", decide, methods=["POST"]),
+        Route("/page/tickets/{number}/{decision}", decide_ticket, methods=["POST"]),
         Route("/page/advance", advance, methods=["POST"]),
     ]
 
@@ -72,6 +73,12 @@ async def decide(request: Request) -> Response:
         make_decision(request.app.state.world, request.path_params["id"], request.path_params["decision"])
     except GraphError as error:
         return PlainTextResponse(error.message, error.status)
+    return _back()
+
+
+async def decide_ticket(request: Request) -> Response:
+    """The buttons of a ticket that somebody has to approve."""
+    make_ticket_decision(request.app.state.world, request.path_params["number"], request.path_params["decision"])
     return _back()
 
 

@@ -242,6 +242,24 @@ def test_the_page_shows_and_decides(sandbox, control, graph, body):
     assert requests.post(f"{sandbox.url}/page/advance", data={"seconds": "-1"}, timeout=5).status_code == 400
 
 
+def test_a_ticket_is_approved_and_rejected_on_the_page(sandbox, control):
+    headers = {"Origin": sandbox.url}
+    assert 'action="/page/tickets/CHG0030002/approve"' in requests.get(sandbox.url, timeout=5).text
+
+    requests.post(f"{sandbox.url}/page/tickets/CHG0030002/approve", headers=headers, timeout=5).raise_for_status()
+    change = control.get("tickets/CHG0030002")
+
+    assert (change["approval"], change["state"]) == ("approved", "-1")
+    assert [(row["state"], row["sys_updated_by"]) for row in change["approvals"]] == [("approved", "alexmanager")]
+    assert 'action="/page/tickets/CHG0030002/approve"' not in requests.get(sandbox.url, timeout=5).text
+
+    control.patch("tickets/INC1234567", approval="requested")
+    control.post("tickets/REQ0012345/reject")
+    assert control.get("tickets/REQ0012345")["state"] != "-1"
+    assert requests.post(f"{sandbox.url}/page/tickets/nope/approve", headers=headers, timeout=5).status_code == 404
+    assert requests.post(f"{sandbox.url}/page/tickets/CHG0030002/x", headers=headers, timeout=5).status_code == 404
+
+
 def test_state_survives_in_a_file(tmp_path, body):
     url = "/beta/identityGovernance/permissionsManagement/scheduledPermissionsRequests"
     ids = []
