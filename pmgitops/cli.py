@@ -20,9 +20,11 @@ from pmgitops import __version__, options
 from pmgitops.errors import PmgitopsError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
+    from pmgitops.drafting.prompts import Interview
     from pmgitops.drift import Drift, Reading
     from pmgitops.flows.apply import Applied
     from pmgitops.flows.check import Checked
+    from pmgitops.flows.new import Bench
     from pmgitops.model.finding import Finding
     from pmgitops.wiring import Workspace
 
@@ -260,8 +262,9 @@ def new(folder: Path, /, kind: str | None, form: str, propose: bool, **flags: An
         name=flags["name"],
         folder=flags["team"],
         force=flags["force"],
+        asking=bool(flags["ask"]),
     )
-    written = flow.new(wanted, bench)
+    written = flow.new(wanted, bench, _asking(root, bench, wanted=flags["ask"]))
     if written.blocked or not propose:
         click.echo(drafts.FORMATS[form](written, bench.desk.config))
         _leave(1 if written.blocked else 0)
@@ -505,6 +508,23 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _asking(root: Path, bench: Bench, *, wanted: bool | None) -> Callable[[], Interview] | None:
+    """Somebody at a terminal who can be asked; None where nobody is, or wants to be."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if wanted and not terminal:
+        raise UsageError("--ask needs a terminal")
+    if wanted is False or not terminal:
+        return None
+
+    def ask() -> Interview:
+        from pmgitops import wiring
+
+        with _extra("prompts"):
+            return wiring.interview(root, bench)
+
+    return ask
 
 
 @contextlib.contextmanager

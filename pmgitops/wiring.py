@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from pmgitops.document import MAX_SIZE
 from pmgitops.errors import PermanentRemoteError, UsageError
-from pmgitops.judging import Desk, retired
+from pmgitops.judging import Desk, load_all, retired
+from pmgitops.load import RequestFile
+from pmgitops.model.request import AnyRequest
 from pmgitops.policy import bundle
 from pmgitops.settings import CONFIG, Config, TicketSystem, parse
 from pmgitops.source import Blob, Repository, WorkTree
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pmgitops.catalog.discovery import Graph
     from pmgitops.catalog.snapshot import Catalog
     from pmgitops.drafting.hosting import Pulls, Repo
+    from pmgitops.drafting.known import Known
+    from pmgitops.drafting.prompts import Interview
     from pmgitops.flows.apply import Hand
     from pmgitops.flows.new import Bench
     from pmgitops.flows.plan import Sight
@@ -96,6 +100,27 @@ def bench(root: Path) -> Bench:
     here = repository.run("rev-parse", "--verify", "--quiet", "HEAD")
     taken = ledger(repository, desk.config).names() if here.succeeded else ()
     return Bench(WorkTree(root), desk, repository.email(), frozenset(taken))
+
+
+def known(root: Path, config: Config) -> list[Known]:
+    """What requests may name: as the repository has it, and its snapshot of the catalog."""
+    from pmgitops.drafting import known as names  # noqa: PLC0415  # as above
+
+    tree = WorkTree(root)
+
+    def requests() -> Iterator[AnyRequest]:
+        loaded = (found for _, found in load_all(tree, tree.blobs("requests")))
+        return (found.request for found in loaded if isinstance(found, RequestFile))
+
+    ours = names.Repository(requests, tree.content(f"{POLICIES}/data.yaml"), config.tickets)
+    return [names.Snapshot(lambda: catalog_of_folder(root)), ours]
+
+
+def interview(root: Path, bench: Bench) -> Interview:
+    """Questions on this terminal. ModuleNotFoundError without the extra `prompts`."""
+    from pmgitops.drafting.prompts import Interview, Terminal  # noqa: PLC0415  # as above
+
+    return Interview(Terminal(), known(root, bench.desk.config))
 
 
 def pulls(repository: Repository, config: Config) -> tuple[Repo | None, Pulls | None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from pmgitops.document import read
@@ -38,12 +37,12 @@ class Known(Protocol):
         """Everything of a kind in a cloud, or in one `system` of it; each as often as the source likes."""
 
 
-def suggested(sources: Sequence[Known], what: What, typed: str, cloud: str, system: str = "") -> list[Suggestion]:
-    """No more than `MOST` values that begin with what was typed, or else have it anywhere in them."""
+def suggested(known: Iterable[Suggestion], typed: str) -> list[Suggestion]:
+    """No more than `MOST` of those that begin with what was typed, or else have it anywhere in them."""
     wanted = typed.casefold()
-    found = [one for one in every(sources, what, cloud, system) if wanted in f"{one.value} {one.about}".casefold()]
+    found = [one for one in known if wanted in f"{one.value} {one.about}".casefold()]
     found.sort(key=lambda one: not one.value.casefold().startswith(wanted))
-    return list(islice(found, MOST))
+    return found[:MOST]
 
 
 def every(sources: Sequence[Known], what: What, cloud: str, system: str = "") -> Iterator[Suggestion]:

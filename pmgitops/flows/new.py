@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,10 @@ from pmgitops.source import Repository, WorkTree
 if TYPE_CHECKING:
     from pmgitops.drafting.branch import Pushed
     from pmgitops.drafting.hosting import Pull, Pulls
+    from pmgitops.drafting.prompts import Interview
 
-Ask = Callable[[Draft, "Bench"], Draft]
-"""Fills what is left of a draft by asking a person."""
+Ask = Callable[[], "Interview"]
+"""Somebody to ask what nobody has said; made when there is something to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Wanted:
     name: str | None = None
     folder: str | None = None
     force: bool = False
+    asking: bool = False
+    """Whether a person wants to be asked, even where everything has a default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,12 @@ class Proposed:
 def new(wanted: Wanted, bench: Bench, ask: Ask | None = None) -> Written:
     """Write one request where it belongs, and judge it. UsageError where what was said makes no request."""
     draft = begun(wanted, bench)
-    if ask and (draft.get("kind") is None or drafts.lacking(bench.completed(draft))):
-        draft = ask(draft, bench)
+    interview = ask() if ask and (wanted.asking or unfinished(draft, bench)) else None
+    if interview:
+        draft = interview.fill(draft, bench.completed)
     request = drafts.request_of(bench.completed(_of_a_kind(draft)))
+    if interview:
+        wanted = _asked_where(interview, wanted, bench, request)
     name, path, data = placed(wanted, bench, request)
     fresh = place.put(bench.tree.root, path, data, force=wanted.force)
     return Written(name, path, request, data, fresh, check(bench.tree, [path], bench.desk))
@@ -134,6 +140,11 @@ def propose(written: Written, desk: Desk, repository: Repository, pulls: Pulls |
     body = proposal.body(written.request, written.path, written.checked.findings)
     opened = pulls.open(branch=written.branch, base=desk.config.branch, title=one_line(written.title), body=body)
     return Proposed(pushed, opened)
+
+
+def unfinished(draft: Draft, bench: Bench) -> bool:
+    """Whether something is missing that no default gives."""
+    return "kind" not in draft or bool(drafts.lacking(bench.completed(draft)))
 
 
 def begun(wanted: Wanted, bench: Bench) -> Draft:
@@ -185,6 +196,24 @@ def placed(wanted: Wanted, bench: Bench, request: AnyRequest) -> tuple[str, str,
         whose = f"{owner}'s" if owner else "in the ledger"
         raise UsageError(f"the name {name!r} is {whose} already; names are never reused", hint="another --name")
     return name, path, data
+
+
+def _asked_where(interview: Interview, wanted: Wanted, bench: Bench, request: AnyRequest) -> Wanted:
+    """The person's own name and folder for the request, where no flag gave them."""
+    if wanted.name and wanted.folder:
+        return wanted
+    name, path, _ = placed(wanted, bench, request)
+
+    def wrong(name: str, folder: str) -> str | None:
+        try:
+            placed(replace(wanted, name=name, folder=folder), bench, request)
+        except UsageError as error:
+            return str(error)
+        return None
+
+    folders = sorted({str(PurePosixPath(path).parent) for path in bench.paths})
+    name, folder = interview.place(name, str(PurePosixPath(path).parent), wrong, folders)
+    return replace(wanted, name=name, folder=folder)
 
 
 def _of_a_kind(draft: Draft) -> Draft:
