@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -232,6 +233,7 @@ def _drift(folder: Path) -> tuple[Workspace, list[Reading], Drift]:
 @click.argument("kind", required=False, metavar="[KIND]")
 @options.fields
 @click.option("--from-request", metavar="NAME|PATH", help="Begin with a copy of this request, without its start.")
+@click.option("--from-ticket", metavar="NUMBER", help="Fill it from this ordered catalog item, such as RITM0012345.")
 @click.option("--name", metavar="NAME", help="The request's name.  [default: from identity and ticket]")
 @click.option("--dir", "team", metavar="FOLDER", help="Its folder below requests/.")
 @click.option("--force", is_flag=True, help="Write over another file of this name.")
@@ -263,6 +265,7 @@ def new(folder: Path, /, kind: str | None, form: str, propose: bool, **flags: An
         folder=flags["team"],
         force=flags["force"],
         asking=bool(flags["ask"]),
+        ticket=partial(wiring.ordered, bench.desk.config, flags["from_ticket"]) if flags["from_ticket"] else None,
     )
     written = flow.new(wanted, bench, _asking(root, bench, wanted=flags["ask"]))
     if written.blocked or not propose:

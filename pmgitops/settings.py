@@ -11,13 +11,13 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic import WithJsonSchema as Schema
 
 from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
 from pmgitops.model.finding import Finding
-from pmgitops.model.problem import shown
+from pmgitops.model.problem import nearest, shown
 from pmgitops.model.scalars import Grammar, Value, Whole, refuse
 
 TargetName = Literal["permissions-management"]
@@ -142,6 +142,7 @@ Remote = Annotated[str, Grammar("remote", r"[A-Za-z0-9][A-Za-z0-9._-]*", "the na
 SystemName = Annotated[
     str, Grammar("name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "the name of a ticket system, such as ServiceNow")
 ]
+FormName = Annotated[str, Schema({"type": "string", "minLength": 1})]
 Class = Annotated[str, Grammar("class", r"[a-z][a-z0-9_]{1,79}", "a class of tickets, such as change_request")]
 State = Annotated[
     str, Grammar("state", r"[A-Za-z0-9_-]{1,40}", "a state as it is stored, such as 2 or -1", or_number=True)
@@ -166,6 +167,36 @@ class Route(Value):
     """The kinds of requests that it takes; all of them where left out."""
 
 
+class Form(Value):
+    """How the variables of an ordered catalog item fill a request: its fields, every text a template of its own.
+
+    Templates know `variables.<name>`, `ticket.number`, `ticket.requestedFor`, `ticket.approver` and
+    `ticket.shortDescription`. What comes out empty is left out.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Kind
+    """The kind of request that it becomes."""
+
+    @model_validator(mode="after")
+    def _fields_of_the_kind(self) -> Form:
+        from pmgitops.model.request import fields_of  # noqa: PLC0415  # few configurations have forms
+
+        known = fields_of(self.kind)
+        for name in self.fields:
+            if name not in known:
+                meant = nearest(name, known)
+                advice = f"did you mean {meant!r}?" if meant else f"here may stand {', '.join(known)}"
+                raise refuse("unknown-field", f"unknown field {shown(name)}; {advice}", at=name)
+        return self
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Field -> template, or mappings and lists of such."""
+        return dict(self.__pydantic_extra__ or {})
+
+
 class TicketSystem(Value):
     """A ServiceNow instance and what a ticket there must be like."""
 
@@ -185,6 +216,8 @@ class TicketSystem(Value):
     """The classes whose tickets must be approved, all of them, and the stored value that says so."""
     pattern: Regex = NUMBER_PATTERN
     """What a ticket's number looks like, from its first character to its last."""
+    forms: dict[FormName, Form] = Field(default_factory=dict)
+    """For `pmgitops new --from-ticket`: the name (or sys_id) of a catalog item -> how its variables fill a request."""
 
     def states_of(self, table: str) -> tuple[str, ...] | None:
         """The states in which a ticket of this class passes; None where the class is not known."""

@@ -6,6 +6,7 @@ Only `hand` builds writers, and only `apply` asks for it. Heavy libraries are im
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from pmgitops.catalog.discovery import Graph
     from pmgitops.catalog.snapshot import Catalog
+    from pmgitops.drafting.draft import Draft
     from pmgitops.drafting.hosting import Pulls, Repo
     from pmgitops.drafting.known import Known
     from pmgitops.drafting.prompts import Interview
@@ -100,6 +102,29 @@ def bench(root: Path) -> Bench:
     here = repository.run("rev-parse", "--verify", "--quiet", "HEAD")
     taken = ledger(repository, desk.config).names() if here.succeeded else ()
     return Bench(WorkTree(root), desk, repository.email(), frozenset(taken))
+
+
+def ordered(config: Config, number: str, kind: str | None = None) -> Draft:
+    """What a ticket says, as a draft, which has to be of `kind` where one is named. UsageError, RemoteError."""
+    from pmgitops.drafting.forms import draft_of  # noqa: PLC0415  # as above
+
+    filling = {name: system for name, system in config.tickets.items() if system.forms}
+    if not filling:
+        raise UsageError(
+            f"no ticket system of {CONFIG} has forms", hint="tickets.ServiceNow.forms says how a ticket fills a request"
+        )
+    fitting = [name for name, system in filling.items() if re.fullmatch(system.pattern, number)]
+    if not fitting:
+        raise UsageError(f"{number!r} is not a ticket number of {', '.join(filling)}", hint="such as RITM0012345")
+    name = fitting[0]
+    found = _servicenow(config.tickets[name], _secrets()).ordered(number)
+    if len(found) != 1:
+        why = "is not there, or we may not read it" if not found else "is not unique"
+        raise UsageError(f"the requested item {number} {why} at {name}")
+    draft = draft_of(found[0], name, config.tickets[name].forms)
+    if kind not in {None, draft["kind"]}:
+        raise UsageError(f"the form of {number} is of the kind {draft['kind']}, not {kind}", hint="leave the kind out")
+    return draft
 
 
 def known(root: Path, config: Config) -> list[Known]:

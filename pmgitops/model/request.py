@@ -11,7 +11,7 @@ them.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import rfc8785
 from pydantic import Field, TypeAdapter, field_validator, model_validator
@@ -226,4 +226,12 @@ class GcpRoles(_Gcp):
 
 AnyRequest = AwsPolicies | AwsActions | AzureActions | AzureRoles | GcpActions | GcpRoles
 KINDS: tuple[str, ...] = ("aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles")
+
+
+def fields_of(kind: str) -> list[str]:
+    """The fields that a request of a kind may have beside its `kind`."""
+    (model,) = (one for one in get_args(AnyRequest) if kind in get_args(one.model_fields["kind"].annotation))
+    return [str(field.alias or name) for name, field in model.model_fields.items() if name != "kind"]
+
+
 REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(Annotated[AnyRequest, Field(discriminator="kind")])

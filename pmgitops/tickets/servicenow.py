@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError
+from pmgitops.model.item import OrderedItem
 from pmgitops.model.ticket import TicketLink, TicketRecord
 from pmgitops.tickets.interface import Journal
 from pmgitops.tickets.login import Session
@@ -118,6 +119,29 @@ class ServiceNow:
 
         answer = _plainly(call, commit=Commit.UNKNOWN)
         return answer if isinstance(answer, dict) else {}
+
+    def ordered(self, number: str) -> list[OrderedItem]:
+        """The requested items with this number, with the answers of whoever ordered them; at most two."""
+        fields = ["sys_id", "number", "short_description", "cat_item", "requested_for.email"]
+        query = f"number={_checked(_NUMBER, number)}"
+        rows, _ = self._rows("/table/sc_req_item", query, fields=fields, limit=2, display_value="all")
+        return [self._ordered(row) for row in rows]
+
+    def _ordered(self, row: Mapping[str, Any]) -> OrderedItem:
+        key, item = _checked(_SYS_ID, _stored(row, "sys_id")), row.get("cat_item", "")
+        asked = f"sysapproval={key}^stateINapproved,requested^ORDERBYstate"  # who approved, before who is asked
+        people, _ = self._rows("/table/sysapproval_approver", asked, fields=["approver.email"], limit=1)
+        name, value = "sc_item_option.item_option_new.name", "sc_item_option.value"
+        answers, _ = self._rows("/table/sc_item_option_mtom", f"request_item={key}", fields=[name, value], limit=_PAGE)
+        return OrderedItem(
+            number=_stored(row, "number"),
+            form=str(item.get("display_value", "")) if isinstance(item, dict) else "",
+            form_id=_stored(row, "cat_item"),
+            short_description=_stored(row, "short_description"),
+            requested_for=_stored(row, "requested_for.email"),
+            approver=_stored(people[0], "approver.email") if people else "",
+            variables={_stored(one, name): _stored(one, value) for one in answers if _stored(one, name)},
+        )
 
 
 def _plainly(call: Callable[[], Any], commit: Commit = Commit.NO) -> Any:

@@ -9,6 +9,7 @@ from pmgitops.sandbox.behaviour import Behaviour
 from pmgitops.sandbox.clock import moment
 from pmgitops.sandbox.store import Store
 
+from .ordered import seed_order
 from .records import Records
 
 _USERS = (
@@ -48,6 +49,7 @@ def seed_records(store: Store) -> None:
         "opened_by": "alex", "state": "2", "approval": "requested",
     })  # fmt: skip
     _approval(admin, item.sys_id, "sc_req_item", "approved")
+    seed_order(admin, item)
 
 
 def _change(admin: Records, number: str, text: str, approval: str, now: datetime) -> None:

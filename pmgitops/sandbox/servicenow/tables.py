@@ -80,6 +80,7 @@ TABLES = {
     }, "task", prefix="REQ", closed=_CLOSED_TASK),
     "sc_req_item": Table("Requested Item", {
         "requested_for": _to("sys_user"), "request": _to("sc_request"), "stage": _TEXT,
+        "cat_item": _to("sc_cat_item"),
     }, "task", prefix="RITM", closed=_CLOSED_TASK),
     "sc_task": Table("Catalog Task", {
         "request": _to("sc_request"), "request_item": _to("sc_req_item"),
@@ -98,6 +99,16 @@ TABLES = {
         "user_name": _TEXT, "name": _TEXT, "first_name": _TEXT, "last_name": _TEXT, "email": _TEXT, "active": _FLAG,
     }, shows="name"),
     "sys_user_group": Table("Group", {"name": _TEXT, "active": _FLAG}, shows="name"),
+    "sc_cat_item": Table("Catalog Item", {"name": _TEXT, "short_description": _TEXT, "active": _FLAG}, shows="name"),
+    "item_option_new": Table("Variable", {
+        "name": _TEXT, "question_text": _TEXT, "cat_item": _to("sc_cat_item"),
+    }, shows="question_text"),
+    "sc_item_option": Table("Options", {
+        "item_option_new": _to("item_option_new"), "value": _TEXT,
+    }, shows="sys_id"),
+    "sc_item_option_mtom": Table("Variable Ownership", {
+        "request_item": _to("sc_req_item"), "sc_item_option": _to("sc_item_option"),
+    }, shows="sys_id"),
     "sysapproval_approver": Table("Approval", {
         "approver": _to("sys_user"), "sysapproval": _to("task"), "document_id": _TEXT, "source_table": _TEXT,
         "state": _APPROVER_STATE, "comments": _JOURNAL, "due_date": _TIME,
