@@ -216,6 +216,28 @@ def drift(folder: Path, form: str) -> None:
     _leave(6 if found.unreadable else 3 if found.different else 0)
 
 
+@pmgitops.command("import")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@formats("text", "json")
+@click.pass_obj
+def import_(folder: Path, ids: tuple[str, ...], form: str) -> None:
+    """Write request files for what nobody here knows of.
+
+    For each grant that `drift` calls unmanaged, or for those named by the target's ID: a file below requests/imported/,
+    judged like any other. It plans as none. Once it is merged, `apply` adopts the grant, and sends nothing.
+    """
+    from pmgitops import wiring
+    from pmgitops.flows import imports as flow
+    from pmgitops.report import drifts
+
+    root = wiring.root_of(folder)
+    space, readings, found = _drift(folder)
+    imported = flow.imports(found, readings, ids, root, wiring.desk_of_folder(root))
+    click.echo(drifts.imported_json(imported) if form == "json" else drifts.imported_text(imported, space.config))
+    blocked = imported.refused or any(finding.blocks for finding in imported.checked.findings)
+    _leave(6 if imported.unreadable else 1 if blocked else 0)
+
+
 def _drift(folder: Path) -> tuple[Workspace, list[Reading], Drift]:
     """The targets first, then git and the ledger, which know of everything that was sent before."""
     from pmgitops import wiring

@@ -239,7 +239,7 @@ class Reconciler:
         payload = TARGETS[change.target].render(wanted.request)
         self.book.write(
             change.name,
-            "adopted",
+            "imported",
             **_told_of(change, wanted, payload, commit),
             remoteId=grant.remote_id,
             state=grant.state,

@@ -9,7 +9,7 @@ Events of a request, in the order in which they may come:
 | `intended` | revision, path, commit, target, payload, digest, correlation, ... | about to be sent |
 | `claimed` | owner, until | another runner took over; it reads back before it does anything else |
 | `submitted` | remoteId, adopted? | the target has it |
-| `adopted` | as `intended`, remoteId, state, since | the target had it before anybody asked here; nothing was sent |
+| `imported` | as `intended` but for the lease; remoteId, state, since | the target had it already; nothing was sent |
 | `unknown` | why | the outcome of the send is not known; read back by every run, never sent again by itself |
 | `failed` | why, code, again | the target certainly did not take it; tried again after `again` |
 | `cancel-intended` | why (`removed`, `replaced`), owner, until | about to be ended |
@@ -232,7 +232,7 @@ def _submitted(before: Standing, event: Event) -> Standing:
     return _told(now, "submitted", event.at)
 
 
-def _adopted(before: Standing, event: Event) -> Standing:
+def _imported(before: Standing, event: Event) -> Standing:
     data = event.data
     now = Standing(
         before.name,
@@ -347,7 +347,7 @@ _STEPS = {
     "intended": _intended,
     "claimed": _claimed,
     "submitted": _submitted,
-    "adopted": _adopted,
+    "imported": _imported,
     "unknown": _unknown,
     "failed": _failed,
     "cancel-intended": _cancel_intended,

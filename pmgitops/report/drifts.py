@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pmgitops.drift import CLASSES, Drift, Found
+from pmgitops.report import findings
 from pmgitops.report.quoting import code, dumped, escaped, one_line
+
+if TYPE_CHECKING:
+    from pmgitops.flows.imports import Imported
+    from pmgitops.settings import Config
 
 _CLASS = max(map(len, CLASSES))
 _STATE = 24
@@ -77,3 +83,32 @@ def _counted(drift: Drift) -> str:
 
 
 FORMATS: dict[str, Callable[[Drift, int], str]] = {"text": text, "json": json, "markdown": markdown}
+
+
+# An import
+
+
+def imported_text(imported: Imported, config: Config) -> str:
+    """What was written and what was not, what the rules say of it, and how to propose it."""
+    lines = [f"wrote {one.path}: {one.target} {one_line(one.remote_id)}" for one in imported.written]
+    lines += [f"refused {one_line(one.remote_id)}: {one_line(one.why)}" for one in imported.refused]
+    lines += [f"unreadable {one_line(target)}: {one_line(why)}" for target, why in sorted(imported.unreadable.items())]
+    if imported.written:
+        lines += [findings.text(imported.checked.requests, imported.checked.findings), *_to_propose(imported, config)]
+    return "\n".join(lines) or "nothing to import"
+
+
+def imported_json(imported: Imported) -> str:
+    """For programs."""
+    return dumped(imported.as_json())
+
+
+def _to_propose(imported: Imported, config: Config) -> list[str]:
+    branch = imported.branch
+    return [
+        "to propose it:",
+        f"    git switch -c {branch} {config.ledger.remote}/{config.branch}",
+        f"    git add {imported.folder}",
+        f"    git commit -m 'Import what stands at the target: {len(imported.written)}'",
+        f"    git push -u {config.ledger.remote} {branch}",
+    ]

@@ -23,6 +23,11 @@ class Others(World):
     """A world in which somebody else works at the target, too."""
 
     ahead = timedelta()
+    monkeypatch: pytest.MonkeyPatch
+
+    def token(self, caller: str) -> None:
+        """Who pmgitops is at the target from here on."""
+        self.monkeypatch.setenv("PMGITOPS_GRAPH_TOKEN", caller)
 
     def later(self, seconds: int) -> None:
         """Time passes for pmgitops; at the sandbox, only what is not held goes on."""
@@ -79,6 +84,7 @@ class Others(World):
 @pytest.fixture
 def world(tmp_path, sandbox, monkeypatch) -> Others:
     world = Others(tmp_path, sandbox)
+    world.monkeypatch = monkeypatch
     monkeypatch.setattr(wiring, "clock", lambda: datetime.now(UTC) + world.ahead)
     world.found()
     return world

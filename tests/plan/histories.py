@@ -76,6 +76,8 @@ def data_of(word: str, revision: str) -> dict[str, Any]:
         "claimed": {"event": "claimed", "owner": "another", "until": "2026-01-15T09:02:00Z"},
         "submitted": {"event": "submitted", "remoteId": "remote-1"},
         "adopted": {"event": "submitted", "remoteId": "remote-1", "adopted": True},
+        "imported": {**_intended(revision), "event": "imported", "remoteId": "remote-1", "state": "approved"}
+        | {"since": "2026-01-10T09:00:00Z"},
         "unknown": {"event": "unknown", "why": "no answer"},
         "failed": {"event": "failed", "why": "400", "code": "400", "again": "2026-01-15T09:05:00Z"},
         "approved": observed("approved", "approved", "granting"),

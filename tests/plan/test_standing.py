@@ -20,6 +20,7 @@ from tests.plan.histories import FORMER, NAME, START, TICKET, data_of, events, o
 
 WORDS = [
     *("refused", "deferred", "withdrawn", "intended", "linked", "claimed", "submitted", "adopted", "unknown", "failed"),
+    "imported",
     *("approved", "active", "granting-failed", "revoking", "completed", "rejected", "canceled"),
     *("removing", "replacing", "cancel-sent", "cancel-failed"),
 ]

@@ -41,6 +41,9 @@ intended submitted removing cancel-sent canceled | -       | reused  | reused
 intended submitted active replacing cancel-sent revoking          | none    | replace | replace
 intended submitted active replacing cancel-sent revoking canceled | cancel  | create  | create
 intended submitted replacing cancel-sent canceled withdrawn       | -       | create  | create
+imported                                         | cancel! | none    | replace!
+imported active completed                        | -       | none    | reused
+imported active replacing cancel-sent canceled   | cancel  | create  | create
 """
 
 

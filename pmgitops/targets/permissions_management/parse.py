@@ -177,10 +177,10 @@ def _identity(info: Mapping[str, Any], kind: str, system: Any) -> dict[str, Any]
         "source": str(source.get("@odata.type", "")).removeprefix("#microsoft.graph.").removesuffix("IdentitySource"),
         "type": info.get("identityType"),
     }
-    external = identity["externalId"]
-    if kind.startswith("aws") and identity["source"] in {"saml", "ed"} and identity["type"] == "user":
-        plain = str(external).removeprefix("rsn:")
-        identity["externalId"] = external if plain.startswith("rsn:") else plain
+    marked = kind.startswith("aws") and identity["source"] in {"saml", "ed"} and identity["type"] == "user"
+    if marked and isinstance(identity["externalId"], str):
+        plain = identity["externalId"].removeprefix("rsn:")
+        identity["externalId"] = f"rsn:{plain}" if plain.startswith("rsn:") else plain
     if identity["source"] == "aws":
         where = "requestedPermissions.identityInfo.source.authorizationSystemInfo"
         account = _mapping(source, where).get("authorizationSystemId")
