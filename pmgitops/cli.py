@@ -218,9 +218,10 @@ def drift(folder: Path, form: str) -> None:
 
 @pmgitops.command("import")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--propose", is_flag=True, help="Push the files on a branch of their own, and open the pull request.")
 @formats("text", "json")
 @click.pass_obj
-def import_(folder: Path, ids: tuple[str, ...], form: str) -> None:
+def import_(folder: Path, ids: tuple[str, ...], form: str, propose: bool) -> None:
     """Write request files for what nobody here knows of.
 
     For each grant that `drift` calls unmanaged, or for those named by the target's ID: a file below requests/imported/,
@@ -233,9 +234,13 @@ def import_(folder: Path, ids: tuple[str, ...], form: str) -> None:
     root = wiring.root_of(folder)
     space, readings, found = _drift(folder)
     imported = flow.imports(found, readings, ids, root, wiring.desk_of_folder(root))
-    click.echo(drifts.imported_json(imported) if form == "json" else drifts.imported_text(imported, space.config))
-    blocked = imported.refused or any(finding.blocks for finding in imported.checked.findings)
-    _leave(6 if imported.unreadable else 1 if blocked else 0)
+    if propose and imported.written and not imported.blocked:
+        repo, pulls = wiring.pulls(space.repository, space.config)
+        proposed = flow.propose(imported, space.config, space.repository, pulls)
+        click.echo(drifts.PROPOSED[form](imported, proposed, space.config, repo))
+    else:
+        click.echo(drifts.IMPORTED[form](imported, space.config))
+    _leave(6 if imported.unreadable else 1 if imported.refused or imported.blocked else 0)
 
 
 def _drift(folder: Path) -> tuple[Workspace, list[Reading], Drift]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any, Literal, get_args
 
 from pmgitops.ledger.standing import UNSURE, Standing, instant
 from pmgitops.model.difference import Difference, differences
+from pmgitops.model.imported import name_of_grant
 from pmgitops.model.occurrences import Over, over
 from pmgitops.model.summary import access
 from pmgitops.targets import TARGETS
@@ -67,6 +69,8 @@ class Found:
     why: str
     next: str = ""
     differences: tuple[Difference, ...] = ()
+    imported_as: str = ""
+    """The name that `import` gives it; empty where nothing is to be imported."""
 
     def as_json(self) -> dict[str, Any]:
         """The grant as `drift` prints it."""
@@ -112,10 +116,12 @@ class Drift:
         }
 
 
-def compare(readings: Iterable[Reading], held: Sequence[Held], now: datetime) -> Drift:
-    """Class every grant, and every request that should have one."""
+def compare(
+    readings: Iterable[Reading], held: Sequence[Held], now: datetime, merged: AbstractSet[str] = frozenset()
+) -> Drift:
+    """Class every grant, and every request that should have one; `merged` are the names that git has files of."""
     readings = tuple(readings)
-    found = [one for reading in readings for one in _of_target(reading, held, now)]
+    found = [_awaited(one, merged) for reading in readings for one in _of_target(reading, held, now)]
     order = {kind: place for place, kind in enumerate((*CLASSES[1:], CLASSES[0]))}
     found.sort(key=lambda one: (order[one.kind], one.target, one.name, one.remote_id))
     unreadable = {reading.target: reading.failure for reading in readings if reading.failure}
@@ -271,7 +277,18 @@ def _unmanaged(target: str, grant: Grant, by_mark: Mapping[str, Held]) -> Found:
     if isinstance(request, Inexpressible):
         why = f"nothing here knows of it, and no request can say it: {request.member}: {request.why}"
         return replace(found, why=why, next=_by_hand(grant))
-    return replace(found, why="nothing here knows of it", next=f"pmgitops import {grant.remote_id}")
+    assert request is not None, "there is a body, and it was parsed"
+    name = name_of_grant(request, target, grant.remote_id)
+    why = "nothing here knows of it"
+    return replace(found, why=why, next=f"pmgitops import {grant.remote_id}", imported_as=name)
+
+
+def _awaited(one: Found, merged: AbstractSet[str]) -> Found:
+    """What was imported and merged, and no run has adopted yet."""
+    if not one.imported_as or one.imported_as not in merged:
+        return one
+    why = "its imported file is merged, and was not applied yet"
+    return replace(one, kind="managed", name=one.imported_as, why=why, next="pmgitops apply")
 
 
 def _by_hand(grant: Grant) -> str:

@@ -8,6 +8,6 @@ known     what may be meant: from the repository itself, and from the snapshot o
 forms     a catalog item's variables -> a draft, by the mapping in the configuration
 prompts   asking a person (extra `prompts`)
 place     where the file goes, and putting it there
-branch    the commit of that one file, by plumbing: neither index nor work tree is touched
+branch    the commit of the files alone, by plumbing: neither index nor work tree is touched
 hosting   the pull request on GitHub
 """

@@ -1,10 +1,11 @@
-"""One file on a branch of its own, by git's plumbing: no index is touched, no work tree, no current branch.
+"""A few files on a branch of their own, by git's plumbing: no index is touched, no work tree, no current branch.
 
 Every step may be the last of a run that is interrupted; the next run finds what is there and goes on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -20,10 +21,9 @@ SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file, and the branch that brings it."""
+    """Files by their paths, and the branch that brings them."""
 
-    path: str
-    data: bytes
+    files: Mapping[str, bytes]
     branch: str
     message: str
 
@@ -71,7 +71,7 @@ def push(repository: Repository, change: Change, *, remote: str, base: str) -> P
 
 
 def _brings(repository: Repository, commit: str, change: Change) -> bool:
-    return repository.content(commit, change.path) == change.data
+    return all(repository.content(commit, path) == data for path, data in change.files.items())
 
 
 def _begun(repository: Repository, change: Change) -> str | None:
@@ -92,16 +92,24 @@ def _remember(repository: Repository, change: Change, commit: str) -> None:
 
 
 def _commit(repository: Repository, change: Change, parent: str) -> str:
-    """A commit of this one file on top of `parent`, signed where git is told to sign."""
-    entry = (FILE, "blob", repository.ask("hash-object", "-w", "--stdin", stdin=change.data).decode().strip())
-    place = PurePosixPath(change.path)
+    """A commit of these files on top of `parent`, signed where git is told to sign."""
+    tree = parent
+    for path, data in change.files.items():
+        tree = _with(repository, tree, path, data)
+    signing = repository.run("config", "--type=bool", "--get", "commit.gpgSign").output.strip() == b"true"
+    arguments = ("commit-tree", *(("-S",) if signing else ()), "-p", parent, tree)
+    return repository.ask(*arguments, stdin=change.message.encode()).decode().strip()
+
+
+def _with(repository: Repository, before: str, path: str, data: bytes) -> str:
+    """The tree `before`, or that of a commit, with this file in it."""
+    entry = (FILE, "blob", repository.ask("hash-object", "-w", "--stdin", stdin=data).decode().strip())
+    place = PurePosixPath(path)
     while place.name:
         folder = "" if str(place.parent) == "." else str(place.parent)
-        entry = (FOLDER, "tree", _tree(repository, f"{parent}:{folder}", place.name, entry))
+        entry = (FOLDER, "tree", _tree(repository, f"{before}:{folder}", place.name, entry))
         place = place.parent
-    signing = repository.run("config", "--type=bool", "--get", "commit.gpgSign").output.strip() == b"true"
-    arguments = ("commit-tree", *(("-S",) if signing else ()), "-p", parent, entry[2])
-    return repository.ask(*arguments, stdin=change.message.encode()).decode().strip()
+    return entry[2]
 
 
 def _tree(repository: Repository, before: str, name: str, entry: tuple[str, str, str]) -> str:
@@ -116,7 +124,7 @@ def _tree(repository: Repository, before: str, name: str, entry: tuple[str, str,
 
 def _somebody_elses(change: Change, who: str) -> UsageError:
     return UsageError(
-        f"{who} a branch {change.branch!r} already, and it brings another {change.path}",
+        f"{who} a branch {change.branch!r} already, and it brings another {', '.join(change.files)}",
         hint="go on with that branch, or choose another --name",
     )
 

@@ -9,11 +9,12 @@ from itertools import islice
 
 from pmgitops.drift import Drift, Held, Reading, compare, ended_elsewhere
 from pmgitops.errors import RemoteError
+from pmgitops.flows import REQUESTS
 from pmgitops.flows.plan import Sight, desired
 from pmgitops.judging import retired
 from pmgitops.ledger.book import Book
 from pmgitops.ledger.standing import Standing
-from pmgitops.load import RequestFile
+from pmgitops.load import RequestFile, name_of
 from pmgitops.settings import Config
 from pmgitops.targets.interface import Grant, Reader
 
@@ -47,7 +48,8 @@ def drift(sight: Sight, head: str, names: Iterable[str], readings: list[Reading]
     lost = {stands.target for stands in standings if stands.holds and stands.target} - known
     now = sight.desk.now
     unread = [Reading(target, now, failure="is not configured any more") for target in sorted(lost)]
-    return compare([*readings, *unread], held, now)
+    merged = {name_of(blob.path) for blob in sight.repository.blobs(head, REQUESTS)}
+    return compare([*readings, *unread], held, now, merged)
 
 
 def _read(target: str, reader: Reader, config: Config, clock: Callable[[], datetime], progress: Progress) -> Reading:

@@ -133,7 +133,7 @@ def propose(written: Written, desk: Desk, repository: Repository, pulls: Pulls |
         UsageError: The branch is taken by something else.
         RemoteError: The remote or GitHub did not do it. Running again is safe.
     """
-    change = branch.Change(written.path, written.data, written.branch, f"{written.title}\n")
+    change = branch.Change({written.path: written.data}, written.branch, f"{written.title}\n")
     pushed = branch.push(repository, change, remote=desk.config.ledger.remote, base=desk.config.branch)
     if pulls is None:
         return Proposed(pushed)

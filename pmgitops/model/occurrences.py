@@ -79,7 +79,7 @@ def over(schedule: Schedule, begun: datetime | None) -> Over | None:
         return None
     if schedule.recurrence is None:
         assert length, "one of the two is given"
-        return Over(_later(min(starts), length), _later(max(starts), length)) if begun else None
+        return Over(_later(start or begun, length), _later(max(starts), length)) if begun else None
     if not schedule.recurrence.ends or not starts:
         return None
     lasts = length or (until - starts[0] if until else timedelta())

@@ -11,7 +11,9 @@ from pmgitops.report import findings
 from pmgitops.report.quoting import code, dumped, escaped, one_line
 
 if TYPE_CHECKING:
+    from pmgitops.drafting.hosting import Repo
     from pmgitops.flows.imports import Imported
+    from pmgitops.flows.new import Proposed
     from pmgitops.settings import Config
 
 _CLASS = max(map(len, CLASSES))
@@ -90,25 +92,70 @@ FORMATS: dict[str, Callable[[Drift, int], str]] = {"text": text, "json": json, "
 
 def imported_text(imported: Imported, config: Config) -> str:
     """What was written and what was not, what the rules say of it, and how to propose it."""
-    lines = [f"wrote {one.path}: {one.target} {one_line(one.remote_id)}" for one in imported.written]
-    lines += [f"refused {one_line(one.remote_id)}: {one_line(one.why)}" for one in imported.refused]
-    lines += [f"unreadable {one_line(target)}: {one_line(why)}" for target, why in sorted(imported.unreadable.items())]
-    if imported.written:
-        lines += [findings.text(imported.checked.requests, imported.checked.findings), *_to_propose(imported, config)]
+    lines = _imported(imported)
+    if imported.written and not imported.blocked:
+        lines += ["", "To propose it (or: the same command with --propose):"]
+        lines += [f"    {command}" for command in _commands(imported, config)]
     return "\n".join(lines) or "nothing to import"
 
 
-def imported_json(imported: Imported) -> str:
+def imported_json(imported: Imported, config: Config) -> str:
     """For programs."""
-    return dumped(imported.as_json())
+    commands = _commands(imported, config) if imported.written and not imported.blocked else []
+    return dumped(imported.as_json() | {"commands": commands})
 
 
-def _to_propose(imported: Imported, config: Config) -> list[str]:
-    branch = imported.branch
+def imported_markdown(imported: Imported) -> str:
+    """For the pull request that brings the files."""
+    lines = ["Merging adopts what stands at the target already; nothing is sent.", "", "| file | grants | is |"]
+    lines += ["|---|---|---|"]
+    lines += [f"| {code(one.path)} | {code(one.about)} | {code(one.remote_id)} |" for one in imported.written]
+    return "\n".join([*lines, "", findings.markdown(imported.checked.requests, imported.checked.findings)])
+
+
+def proposed_text(imported: Imported, proposed: Proposed, config: Config, repo: Repo | None) -> str:
+    """What was done, and what is left to do."""
+    lines = [*_imported(imported), f"{imported.branch} is at {config.ledger.remote} ({proposed.pushed.commit[:12]})"]
+    if proposed.pull:
+        lines.append(f"pull request {proposed.pull.url}{' (was open already)' if proposed.pull.there else ''}")
+    else:
+        where = repo.compare(config.branch, imported.branch) if repo else f"from {imported.branch} into {config.branch}"
+        lines.append(f"Open the pull request: {where}")
+    lines.append(f"The branch has the files now; remove them here before you pull {config.branch}.")
+    return "\n".join(lines)
+
+
+def proposed_json(imported: Imported, proposed: Proposed, config: Config, repo: Repo | None) -> str:
+    """For programs."""
+    told = {
+        "branch": imported.branch,
+        "commit": proposed.pushed.commit,
+        "pullRequest": proposed.pull.url if proposed.pull else None,
+        "compare": repo.compare(config.branch, imported.branch) if repo else None,
+    }
+    return dumped(imported.as_json() | told)
+
+
+def _imported(imported: Imported) -> list[str]:
+    lines = [f"{one.path} written: {one.target} {one_line(one.remote_id)}" for one in imported.written]
+    lines += [f"refused {one_line(one.remote_id)}: {one_line(one.why)}" for one in imported.refused]
+    lines += [f"unreadable {one_line(target)}: {one_line(why)}" for target, why in sorted(imported.unreadable.items())]
+    if imported.written:
+        lines.append(findings.text(imported.checked.requests, imported.checked.findings))
+    return lines
+
+
+def _commands(imported: Imported, config: Config) -> list[str]:
+    """What git has to be told."""
+    remote, branch = config.ledger.remote, imported.branch
+    paths = " ".join(one.path for one in imported.written)
     return [
-        "to propose it:",
-        f"    git switch -c {branch} {config.ledger.remote}/{config.branch}",
-        f"    git add {imported.folder}",
-        f"    git commit -m 'Import what stands at the target: {len(imported.written)}'",
-        f"    git push -u {config.ledger.remote} {branch}",
+        f"git switch --no-track -c {branch} {remote}/{config.branch}",
+        f"git add -- {paths}",
+        f"git commit -m '{imported.title}' -- {paths}",
+        f"git push -u {remote} {branch}",
     ]
+
+
+IMPORTED = {"text": imported_text, "json": imported_json}
+PROPOSED = {"text": proposed_text, "json": proposed_json}

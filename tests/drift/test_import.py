@@ -144,9 +144,7 @@ def test_only_what_is_named_is_imported(world):
         world.id_of("ours"): "it is the request ours",
         "nobodys": "no target reports it",
     }
-    again = imported(world, code=1)
-    assert [one["remoteId"] for one in again["written"]] == [first]
-    assert "is here already" in again["refused"][0]["why"]
+    assert {one["remoteId"] for one in imported(world)["written"]} == {first, second}
 
 
 def test_what_carries_a_mark_is_not_imported(world):
@@ -160,11 +158,38 @@ def test_it_says_where_it_came_from_and_how_to_propose_it(world):
     ran = world.run("import")
     assert ran.code == 0, ran
     (path,) = files(world)
-    assert ran.out.startswith(f"wrote {path}: permissions-management {remote_id}\n")
-    assert "git add requests/imported\n" in ran.out
+    assert ran.out.startswith(f"{path} written: permissions-management {remote_id}\n")
+    assert f"    git add -- {path}\n" in ran.out
     comments = [line for line in (world.clone / path).read_text().splitlines() if line.startswith("#")]
-    assert f"# Imported from permissions-management {remote_id} (submitted)." in comments
-    assert world.run("import").code == 1
+    assert f"# Imported from permissions-management {remote_id}." in comments
+    assert world.run("import").out == ran.out
+    world.write(path, "# mine\n")
+    assert f"refused {remote_id}: its file is here already: {path}" in world.run("import").out
+
+
+def test_it_is_proposed_as_one_branch(world):
+    """Neither the index nor the current branch is touched; run again, it finds what it did."""
+    base = git("rev-parse", "HEAD", at=world.clone).strip()
+    ids = {world.ask(), world.ask()}
+    world.write("elsewhere.txt", "not mine")
+    first, again = (world.run("import", "--propose", "--format", "json") for _ in range(2))
+    assert (first.code, again.code) == (0, 0), first
+    assert first.json["commit"] == again.json["commit"]
+    commit = git("ls-remote", "origin", first.json["branch"], at=world.clone).split()[0]
+    assert commit == first.json["commit"]
+    brought = git("diff", "--name-only", base, commit, at=world.clone).split()
+    assert brought == sorted(one["path"] for one in first.json["written"])
+    assert {one["remoteId"] for one in first.json["written"]} == ids
+    assert [action for action, _ in plan(world, "--base", base, "--head", commit)] == ["none", "none"]
+    assert git("rev-parse", "HEAD", at=world.clone).strip() == base
+    assert git("diff", "--cached", "--name-only", at=world.clone) == ""
+
+
+def test_what_is_merged_and_not_applied_yet_is_managed(world):
+    merged(world)
+    (found,) = world.drift().values()
+    assert (found["class"], found["next"]) == ("managed", "pmgitops apply")
+    assert world.run("import").out == "nothing to import\n"
 
 
 def test_nothing_to_import(world):

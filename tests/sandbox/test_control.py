@@ -168,6 +168,29 @@ def test_tickets_of_any_class_are_made_and_changed_as_an_administrator_would(con
     assert requests.post(f"{control.root}/tickets", json={"class": "x"}, timeout=5).status_code == 400
 
 
+def test_a_request_is_changed_held_and_forgotten_behind_everybodys_back(sandbox, control, graph, body):
+    made = graph.created(body)
+    url = f"{sandbox.url}/_control/requests/{made}"
+    control.approve(made)
+    control.advance(5)
+    control.post(f"requests/{made}/hold")
+    patch = {"justification": "another", "ticketInfo": None, "scheduleInfo": {"expiration": {"duration": "PT9H"}}}
+    changed = requests.patch(url, json=patch, timeout=5).json()
+    assert (changed["justification"], "ticketInfo" in changed) == ("another", False)
+    assert changed["scheduleInfo"] == {"expiration": {"type": "afterDuration", "duration": "PT9H"}}
+
+    control.advance(360_000)
+    (shown,) = control.get("requests")["requests"]
+    assert (shown["status"], shown["occurrence"], shown["request"]["justification"]) == (
+        "approved",
+        "granted",
+        "another",
+    )
+    assert requests.delete(url, timeout=5).status_code == 204
+    assert (control.get("requests")["requests"], control.get("state")["changes"]) == ([], [])
+    assert {requests.delete(url, timeout=5).status_code, requests.patch(url, json={}, timeout=5).status_code} == {404}
+
+
 def test_reset_makes_everything_new(control, graph, body):
     first = graph.created(body)
     control.post("settings", pageSize=1)
