@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import requests
 import stamina
@@ -67,6 +67,15 @@ def sendable(secret: str) -> str:
     return secret
 
 
+class _Terms:
+    """What a service asked of everybody here who calls it: a pause, or to stay away."""
+
+    def __init__(self) -> None:
+        self.paused_until = 0.0
+        self.closed: tuple[float, RemoteError] | None = None
+        self.lock = threading.Lock()
+
+
 class Transport(requests.Session):
     """A session with our manners; thread-safe for the uses made of it here (no cookies shared between hosts).
 
@@ -97,12 +106,38 @@ class Transport(requests.Session):
         self.attempts = attempts
         self.pause = pause
         self.patience = patience
-        self._paused_until = 0.0
-        self._closed: tuple[float, RemoteError] | None = None
-        self._lock = threading.Lock()
+        self.parallel = parallel
+        self._terms = _Terms()
+        self._others: list[Transport] = []
         adapter = _Adapter(pool_connections=4, pool_maxsize=parallel, max_retries=0)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
+
+    def another(self) -> Self:
+        """A session like this one with connections and cookies of its own, which keeps the same pauses.
+
+        It is closed together with this one.
+        """
+        other = type(self)(
+            auth=self.auth,
+            judge=self.judge,
+            deadline=self.deadline,
+            most=self.most,
+            attempts=self.attempts,
+            pause=self.pause,
+            patience=self.patience,
+            parallel=self.parallel,
+        )
+        other.verify, other.cert, other.proxies = self.verify, self.cert, self.proxies
+        other._terms = self._terms
+        self._others.append(other)
+        return other
+
+    def close(self) -> None:
+        """Close all connections, those of the others too."""
+        for other in self._others:
+            other.close()
+        super().close()
 
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # we fix most options
         """One call, made again while it certainly did nothing and waiting may help. Raises RemoteError."""
@@ -134,8 +169,8 @@ class Transport(requests.Session):
             return False
         now = time.monotonic()
         if error.wait is not None:
-            with self._lock:  # every other call of this client waits as well: the limit is the client's, not the call's
-                self._paused_until = max(self._paused_until, now + error.wait)
+            with self._terms.lock:  # every other call waits as well: the limit is the client's, not the call's
+                self._terms.paused_until = max(self._terms.paused_until, now + error.wait)
         wait = error.wait or 0.0
         # Half of a write's time is kept for the write itself: one that is cut short would leave its outcome unknown.
         if wait > self.patience or (until is not None and now + wait > until - self.deadline / 2):
@@ -144,8 +179,8 @@ class Transport(requests.Session):
 
     def _wait_for_the_pause(self, until: float | None) -> None:
         now = time.monotonic()
-        with self._lock:
-            pause = self._paused_until - now
+        with self._terms.lock:
+            pause = self._terms.paused_until - now
         if pause <= 0:
             return
         if pause > self.patience or (until is not None and now + pause > until - self.deadline / 2):
@@ -156,15 +191,16 @@ class Transport(requests.Session):
 
     def _refuse_while_closed(self) -> None:
         """An earlier call may have found nobody there, or have been refused its login: asking on would lock it."""
-        if self._closed and time.monotonic() < self._closed[0]:
-            error = self._closed[1]
+        closed = self._terms.closed
+        if closed and time.monotonic() < closed[0]:
+            error = closed[1]
             raise type(error)(str(error), hint=error.hint, code=error.code, status=error.status)
 
     def _close_after(self, error: RemoteError) -> None:
         if error.status == 401:
-            self._closed = math.inf, error
+            self._terms.closed = math.inf, error
         elif error.code == "unreachable":
-            self._closed = time.monotonic() + self.patience, error
+            self._terms.closed = time.monotonic() + self.patience, error
 
     # One exchange
 
@@ -359,12 +395,17 @@ def discreet(text: object, most: int = 300) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds, from a number or an HTTP date; None where there is none to be read."""
-    text = headers.get("Retry-After", "").strip()
+    """`Retry-After` in seconds, from a number or an HTTP date, else `X-RateLimit-Reset` (seconds since 1970); None where
+    there is none to be read.
+    """
+    text, reset = headers.get("Retry-After", "").strip(), headers.get("X-RateLimit-Reset", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
-    then, now = _date(text), _date(headers.get("Date", "")) or datetime.now(UTC)  # by the service's own clock
-    return max(0.0, (then - now).total_seconds()) if then else None
+    now = _date(headers.get("Date", "")) or datetime.now(UTC)  # by the service's own clock
+    if then := _date(text):
+        return max(0.0, (then - now).total_seconds())
+    left = int(reset) - now.timestamp() if re.fullmatch(r"[0-9]{10}", reset) else 0.0
+    return left if left > 0 else None
 
 
 def _date(text: str) -> datetime | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pmgitops.model.ticket import TicketLink, TicketRecord
+from pmgitops.model.ticket import Approval, TicketLink, TicketRecord, User, UserOrWhy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,26 @@ class Journal:
 
 
 class TicketReader(Protocol):
-    """What the gate holds."""
+    """What the gate holds. May be used by several threads at once."""
 
     def find(self, number: str) -> list[TicketRecord]:
-        """The tickets with this number: none, one, or two where it is not unique. Raises RemoteError."""
+        """The tickets with this number: none, one, or two where it is not unique; only with what every class has. Raises
+        RemoteError.
+        """
+
+    def snapshot(self, ticket: TicketRecord | TicketLink) -> TicketRecord | None:
+        """The record behind a sys_id with everything but its approvals, as it is now; None where it is absent or
+        hidden. Raises RemoteError.
+        """
+
+    def approvals(self, sys_ids: Collection[str]) -> Mapping[str, tuple[Approval, ...]]:
+        """The approval rows of these tickets, each of which is a key. Raises RemoteError."""
+
+    def users(self, identities: Collection[str]) -> Mapping[str, UserOrWhy]:
+        """The one active user that each identity is, by e-mail address or else by user name. Raises RemoteError."""
+
+    def myself(self) -> User | None:
+        """Who pmgitops is logged in as; None where that cannot be told. Raises RemoteError."""
 
 
 class TicketWriter(Protocol):

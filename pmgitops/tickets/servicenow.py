@@ -2,15 +2,18 @@
 
 pysnow 0.7.17 is used unmodified under a session of ours, because left to itself it does not notice failed writes,
 follows redirects with credentials, carries one call's parameters into the next and escapes nothing in queries. Hence:
-our session is injected and judges every answer before pysnow sees it; a resource is made anew for every call; values
-that go into a query have passed a grammar; a record is written by PATCH on its sys_id and never through `update()`.
+our session is injected and judges every answer before pysnow sees it; a resource is made anew for every call, and a
+client of pysnow's is used by one thread at a time; values that go into a query have passed a grammar; a record is
+written by PATCH on its sys_id and never through `update()`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from queue import LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,36 +21,138 @@ import requests
 
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError
 from pmgitops.model.item import OrderedItem
-from pmgitops.model.ticket import TicketLink, TicketRecord
+from pmgitops.model.ticket import Approval, Referred, TicketLink, TicketRecord, User, UserOrWhy
 from pmgitops.tickets.interface import Journal
 from pmgitops.tickets.login import Session
 
 MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
-_FIELDS = ["sys_id", "sys_class_name", "number", "state", "active", "approval", "short_description"]
+_FIELDS = ("sys_id", "sys_class_name", "number", "state", "active", "approval", "short_description")
+_MORE = (
+    *("cmdb_ci", "assignment_group", "correlation_id"),
+    *("sys_mod_count", "sys_updated_on", "sys_updated_by"),
+)
+_CALLERS: dict[str, tuple[str, ...]] = {
+    "incident": ("caller_id",),
+    "sc_request": ("requested_for",),
+    "sc_req_item": ("requested_for", "request.requested_for"),
+    "sc_task": ("request_item.requested_for",),
+    "change_request": ("requested_by",),
+    "change_task": ("change_request.requested_by",),
+}
+"""The fields of each class that name whom a ticket is for; of all others only who opened it (stock names)."""
+_WINDOWS = {
+    "change_request": ("start_date", "end_date"),
+    "change_task": ("planned_start_date", "planned_end_date"),
+}
+"""The classes that are planned, and the fields that say from when to when (stock names)."""
 _TABLE = re.compile(r"[a-z][a-z0-9_]{1,79}")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_IDENTITY = re.compile(r"[A-Za-z0-9._%+'~!#&/-]{1,100}(@[A-Za-z0-9.-]{1,255})?")
+"""An e-mail address or a user name, without anything that means something in a query (`^`, `,`, `javascript:`)."""
+_ME = "90d1921e5f510100a9ad2572f2b477fe"
+"""The stock dynamic filter "Me"."""
+_NO_LINKS = {"sysparm_exclude_reference_link": True}
+_SOME = 50
+"""Tickets or identities that one call asks about."""
 _PAGE = 200
 _PAGES = 10
 """At most so many pages of a ticket's work notes are searched, newest first."""
 
 
 class ServiceNow:
-    """One instance; both ports, since ServiceNow ties rights to the user and not to the token. One thread at a time."""
+    """One instance; both ports, since ServiceNow ties rights to the user and not to the token.
 
-    def __init__(self, host: str, session: Session) -> None:
+    Any number of threads: each call has a session and a client of pysnow's to itself, and there are at most `parallel`
+    of them, so that a call may wait for another's end. All pause where ServiceNow asks one of them to.
+    """
+
+    def __init__(self, host: str, session: Session, *, parallel: int = 1) -> None:
         import pysnow  # noqa: PLC0415  # 200 ms, and only where tickets are read
 
         parts = urlsplit(host)
         self.instance = parts.netloc
-        self._client = pysnow.Client(host=parts.netloc, session=session, use_ssl=parts.scheme == "https")
+        self._session = session
+        self._log_in = lambda session: pysnow.Client(
+            host=parts.netloc, session=session, use_ssl=parts.scheme == "https"
+        )
+        self._client = self._log_in(session)
+        self._idle: LifoQueue[Any] = LifoQueue()  # the one used last has the warmest connection
+        for _ in range(parallel - 1):
+            self._idle.put(None)  # made when it is first needed
+        self._idle.put(self._client)
         self._journal_open: bool | None = None
+        self._users: dict[str, UserOrWhy] = {}
+
+    # What the gate reads
 
     def find(self, number: str) -> list[TicketRecord]:
-        """The tickets of any class with this number, at most two."""
+        """The tickets of any class with this number, at most two, with what every class has."""
         query = f"number={_checked(_NUMBER, number)}"
-        rows, _ = self._rows("/table/task", query, fields=_FIELDS, limit=2, display_value="all")
+        rows, _ = self._rows("/table/task", query, fields=[*_FIELDS], limit=2, display_value="all")
         return [_record(self.instance, row) for row in rows]
+
+    def snapshot(self, ticket: TicketRecord | TicketLink) -> TicketRecord | None:
+        """The record behind a sys_id, read on its class's table, with everything but its approvals."""
+        table, sys_id = _checked(_TABLE, ticket.table), _checked(_SYS_ID, ticket.sys_id)
+        people = (*_CALLERS.get(table, ()), "opened_by")
+        fields = (*_FIELDS, *_MORE, *_WINDOWS.get(table, ()), *(part for one in people for part in _user_fields(one)))
+        asked = {"sysparm_fields": ",".join(fields), "sysparm_display_value": "all", **_NO_LINKS}
+        try:
+            row = self._call(f"/table/{table}", "GET", f"/{sys_id}", params=asked)
+        except RemoteError as error:
+            if error.code == "absent-or-hidden":
+                return None
+            raise
+        if _stored(row, "sys_id") != sys_id:
+            raise PermanentRemoteError(f"{self.instance} answered with another record than {sys_id}", code="mismatch")
+        return _record(self.instance, row, table)
+
+    def approvals(self, sys_ids: Collection[str]) -> dict[str, tuple[Approval, ...]]:
+        """The approval rows of these tickets, several tickets a call."""
+        found: dict[str, list[Approval]] = {sys_id: [] for sys_id in sys_ids}
+        fields = ["sysapproval", "state", "sys_updated_by", "sys_updated_on", *_user_fields("approver")]
+        for some in _chunks(sorted(found)):
+            query = f"sysapprovalIN{','.join(_checked(_SYS_ID, sys_id) for sys_id in some)}^ORDERBYsys_id"
+            for row in self._all("/table/sysapproval_approver", query, fields):
+                ticket, approver = _stored(row, "sysapproval"), _user(row, "approver")
+                if ticket not in some:
+                    raise PermanentRemoteError(f"{self.instance} answered with other approvals", code="mismatch")
+                if approver:
+                    by, on = _stored(row, "sys_updated_by"), _stored(row, "sys_updated_on")
+                    found[ticket].append(Approval(approver, _stored(row, "state"), by, on))
+        return {sys_id: tuple(rows) for sys_id, rows in found.items()}
+
+    def users(self, identities: Collection[str]) -> dict[str, UserOrWhy]:
+        """The one active user that each identity is, by e-mail address or else by user name; asked once a run."""
+        for one in identities:
+            if not _IDENTITY.fullmatch(one):
+                self._users[one] = "malformed"
+        for field in ("email", "user_name"):
+            for some in _chunks(sorted({one for one in identities if one not in self._users})):
+                self._users |= self._users_with(field, some)
+        return {one: self._users.get(one, "absent") for one in identities}
+
+    def _users_with(self, field: str, identities: Sequence[str]) -> dict[str, UserOrWhy]:
+        """Those of the identities that stand in this field of an active user; compared without case."""
+        query = f"{field}IN{','.join(identities)}^active=true^ORDERBYsys_id"
+        rows = self._all("/table/sys_user", query, ["sys_id", "user_name", "name", "email"])
+        found: dict[str, list[User]] = {}
+        for row in rows:
+            user = User(*(_stored(row, name) for name in ("sys_id", "user_name", "name", "email")))
+            found.setdefault(_stored(row, field).casefold(), []).append(user)
+        if found.keys() - {one.casefold() for one in identities}:
+            raise PermanentRemoteError(f"{self.instance} answered with other users", code="mismatch")
+        named = {one: found[one.casefold()] for one in identities if one.casefold() in found}
+        return {one: users[0] if len(users) == 1 else "ambiguous" for one, users in named.items()}
+
+    def myself(self) -> User | None:
+        """Who we are logged in as, by the stock filter "Me"; None where an instance has it not, and shows others."""
+        names = ["sys_id", "user_name", "name", "email"]
+        rows, _ = self._rows("/table/sys_user", f"sys_idDYNAMIC{_ME}", fields=names, limit=2)
+        return User(*(_stored(rows[0], name) for name in names)) if len(rows) == 1 else None
+
+    # What the outbox reads and writes
 
     def markers(self, link: TicketLink) -> Journal:
         """Our markers among the work notes: from the journal table, or where that is closed to us from the record
@@ -96,15 +201,24 @@ class ServiceNow:
         rows, _ = self._rows(path, query, fields=["work_notes"], limit=1, display_value=True)
         return str(rows[0].get("work_notes", "")) if rows else ""
 
+    def _all(self, path: str, query: str, fields: list[str]) -> Iterator[dict[str, Any]]:
+        """Every row of a list that shows in an order of its own, references both as sys_id and as they are shown."""
+        done, total = 0, 1
+        while done < total:
+            rows, total = self._rows(path, query, fields=fields, limit=_PAGE, offset=done, display_value="all")
+            yield from rows
+            done += _PAGE  # rows that we may not see are taken out after a page was cut
+
     def _rows(self, path: str, query: str, *, count: bool = True, **options: Any) -> tuple[list[dict[str, Any]], int]:
         """What a list shows, and how many rows it says that there are."""
 
         def call() -> tuple[Any, Mapping[str, str]]:
-            resource = self._client.resource(api_path=path)
-            if not count:  # counting all of a large table takes longer than finding the first few of its rows
-                resource.parameters.add_custom({"sysparm_no_count": True})
-            answer = resource.get(query=query, stream=False, **options)
-            return answer.all(), answer.headers
+            with self._borrowed() as client:
+                resource = client.resource(api_path=path)
+                if not count:  # counting all of a large table takes longer than finding the first few of its rows
+                    resource.parameters.add_custom({"sysparm_no_count": True})
+                answer = resource.get(query=query, stream=False, **options)
+                return answer.all(), answer.headers
 
         rows, headers = _plainly(call)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -112,13 +226,35 @@ class ServiceNow:
         total = headers.get("X-Total-Count", "")
         return rows, int(total) if re.fullmatch(r"[0-9]{1,9}", total) else len(rows)
 
-    def _call(self, path: str, method: str, append: str, body: Mapping[str, str]) -> dict[str, Any]:
-        def call() -> Any:
-            resource = self._client.resource(api_path=path)
-            return resource.request(method, path_append=append, data=json.dumps(body)).one()
+    def _call(
+        self,
+        path: str,
+        method: str,
+        append: str,
+        body: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """One record, read or written by its address."""
 
-        answer = _plainly(call, commit=Commit.UNKNOWN)
+        def call() -> Any:
+            with self._borrowed() as client:
+                resource = client.resource(api_path=path)
+                resource.parameters.add_custom(dict(params or {}))
+                data = {} if body is None else {"data": json.dumps(body)}
+                return resource.request(method, path_append=append, **data).one()
+
+        answer = _plainly(call, commit=Commit.NO if method == "GET" else Commit.UNKNOWN)
         return answer if isinstance(answer, dict) else {}
+
+    @contextlib.contextmanager
+    def _borrowed(self) -> Iterator[Any]:
+        """A client that nobody else has meanwhile."""
+        client = self._idle.get()
+        try:
+            client = client or self._log_in(self._session.another())
+            yield client
+        finally:
+            self._idle.put(client)
 
     def ordered(self, number: str) -> list[OrderedItem]:
         """The requested items with this number, with the answers of whoever ordered them; at most two."""
@@ -176,16 +312,53 @@ def _stored(row: Mapping[str, Any], name: str) -> str:
     return str(value.get("value", "") if isinstance(value, dict) else value)
 
 
-def _record(instance: str, row: Mapping[str, Any]) -> TicketRecord:
-    state = row.get("state", "")
+def _shown(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name, "")
+    return str(value.get("display_value", "") if isinstance(value, dict) else "")
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many as fit well into an address."""
+    return (items[start : start + _SOME] for start in range(0, len(items), _SOME))
+
+
+def _user_fields(field: str) -> tuple[str, ...]:
+    return field, f"{field}.user_name", f"{field}.email"
+
+
+def _user(row: Mapping[str, Any], field: str) -> User | None:
+    """The user that a reference field points to; None where it is empty or may not be read."""
+    sys_id, *parts = (_stored(row, name) for name in _user_fields(field))
+    return User(sys_id, parts[0], _shown(row, field), parts[1]) if sys_id else None
+
+
+def _referred(row: Mapping[str, Any], field: str) -> Referred | None:
+    sys_id = _stored(row, field)
+    return Referred(sys_id, _shown(row, field)) if sys_id else None
+
+
+def _record(instance: str, row: Mapping[str, Any], table: str = "") -> TicketRecord:
+    """A row as a record; `table` is where it was read, which tells the fields that it has of its own."""
+    callers = (_user(row, field) for field in _CALLERS.get(table, ()))
+    start, end = _WINDOWS.get(table, ("", ""))
     return TicketRecord(
         instance=instance,
         table=_stored(row, "sys_class_name"),
         sys_id=_stored(row, "sys_id"),
         number=_stored(row, "number"),
         state=_stored(row, "state"),
-        state_label=str(state.get("display_value", "")) if isinstance(state, dict) else "",
+        state_label=_shown(row, "state"),
         active=_stored(row, "active") == "true",
         approval=_stored(row, "approval"),
         short_description=_stored(row, "short_description"),
+        callers=tuple(user for user in callers if user),
+        opened_by=_user(row, "opened_by"),
+        window_start=_stored(row, start),
+        window_end=_stored(row, end),
+        configuration_item=_referred(row, "cmdb_ci"),
+        assignment_group=_referred(row, "assignment_group"),
+        correlation_id=_stored(row, "correlation_id"),
+        modifications=_stored(row, "sys_mod_count"),
+        updated_on=_stored(row, "sys_updated_on"),
+        updated_by=_stored(row, "sys_updated_by"),
     )
