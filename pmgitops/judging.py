@@ -100,7 +100,7 @@ class Desk:
 
     def _configured(self, file: RequestFile) -> list[Finding]:
         """Guards that need no policy: the ticket is of a configured system and shaped like one of its numbers."""
-        problem = gate.offline(file.request.ticket_info, self.config)
+        problem = gate.offline(file.request.ticket_info, self.config, file.request.kind)
         return (
             [Finding(file.path, *file.at(("ticketInfo", problem.field)), "ticket", problem.message)] if problem else []
         )

@@ -261,13 +261,24 @@ class Reconciler:
         files: Mapping[str, RequestFile],
         tickets: Mapping[str, TicketLink],
         commit: str,
+        overtaken: Callable[[Sequence[Change]], Mapping[str, Sequence[Finding]]] = lambda _: {},
     ) -> list[Result]:
-        """Intend, send and record every change, a batch at a time."""
+        """Intend, send and record every change, a batch at a time.
+
+        `overtaken` tells of a batch, right before it is sent, which of its changes rest on what is not so any more, and
+        what: those wait for the next run, which judges them again.
+        """
         results: list[Result] = []
         done, size = 0, BATCH
         while done < len(changes) and not self.stopping():
             begun = self.clock()
             batch = [change for change in changes[done : done + size] if self._may_begin(change, results)]
+            try:
+                late = self._read(partial(overtaken, batch))
+            except Stopped:
+                break
+            results += [self._overtaken(change, late[change.name], commit) for change in batch if change.name in late]
+            batch = [change for change in batch if change.name not in late]
             for change in batch:
                 self._intend(change, files, tickets, commit)
             lost = self.book.push()
@@ -278,6 +289,11 @@ class Reconciler:
             size = self._fitting((self.clock() - begun) / size)
         self.book.push()
         return results
+
+    def _overtaken(self, change: Change, findings: Sequence[Finding], commit: str) -> Result:
+        self.withhold(change.name, change.path, change.revision, "deferred", findings, commit)
+        why, rules = "; ".join(found.message for found in findings), frozenset(found.rule for found in findings)
+        return Result(change.name, change.action, "deferred", "deferred", "", why, rules)
 
     def _fitting(self, pace: timedelta) -> int:
         """How many changes of this pace fit well into a lease, so that none is late and pushes are few."""

@@ -18,10 +18,13 @@ from pmgitops.document import read, validate
 from pmgitops.errors import UsageError
 from pmgitops.model.finding import Finding
 from pmgitops.model.problem import nearest, shown
-from pmgitops.model.scalars import Grammar, Value, Whole, refuse
+from pmgitops.model.scalars import Grammar, Id, Text, Value, Whole, refuse
 
 TargetName = Literal["permissions-management"]
 Gate = Literal["required", "warn", "off"]
+Demand = Literal["off", "declared", "required"]
+Switch = Literal["on", "off"]
+Party = Literal["submitter", "approver", "author", "robot"]
 Kind = Literal["aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles"]
 
 CONFIG = "pmgitops.yaml"
@@ -38,6 +41,9 @@ DEFAULT_STATES: dict[str, tuple[str, ...]] = {
     "task": ("1", "2"),
 }
 """Stored state values in which a ticket of a class carries access (ServiceNow's stock choice lists)."""
+
+PLANNED = frozenset({"change_request", "change_task"})
+"""The classes that have a planned window."""
 
 NUMBER_PATTERN = r"^(INC|REQ|RITM|SCTASK|CHG|CTASK|PRB|PTASK|TASK)[0-9]{7,10}$"
 
@@ -167,6 +173,15 @@ class Route(Value):
     """The kinds of requests that it takes; all of them where left out."""
 
 
+class Scope(Value):
+    """What a ticket must be about to carry access to one authorization system; each by its name or sys_id."""
+
+    configuration_item: Text | None = None
+    """The ticket's configuration item."""
+    assignment_group: Text | None = None
+    """The group that works on the ticket."""
+
+
 class Form(Value):
     """How the variables of an ordered catalog item fill a request: its fields, every text a template of its own.
 
@@ -208,20 +223,72 @@ class TicketSystem(Value):
     """The proxy to go through, such as http://proxy.example:3128; none where left out."""
     gate: Gate = "required"
     """`required`: every request has a ticket and it passes; `warn`: judged and shown; `off`: not contacted."""
+    kinds: dict[Kind, Gate] = Field(default_factory=dict)
+    """The same for single kinds of requests, over `gate`."""
+    pattern: Regex = NUMBER_PATTERN
+    """What a ticket's number looks like, from its first character to its last."""
+    classes: Annotated[tuple[Class, ...], Field(min_length=1)] | None = None
+    """The classes of tickets that carry access; every class whose states are known where left out."""
     states: dict[Class, Annotated[tuple[State, ...], Field(min_length=1)]] = Field(default_factory=dict)
     """Per class, the stored state values in which a ticket passes; the stock ones for every class left out."""
     approval: dict[Class, State] = Field(
         default_factory=lambda: {"change_request": "approved", "sc_req_item": "approved"}
     )
     """The classes whose tickets must be approved, all of them, and the stored value that says so."""
-    pattern: Regex = NUMBER_PATTERN
-    """What a ticket's number looks like, from its first character to its last."""
+    submitter: Demand = "declared"
+    """`declared`: whom the request names as submitter is who opened the ticket, or whom it is for; `required`: it names
+    one; `off`: not compared.
+    """
+    approver: Demand = "declared"
+    """Of classes that must be approved. `declared`: whom the request names as approver has approved the ticket, or
+    decided for who was asked; `required`: it names one; `off`: not compared.
+    """
+    distinct: tuple[Party, ...] = ("submitter", "approver")
+    """Who has to be a person of their own, each unlike each: the ticket's submitter and approver, the author of the
+    commit that last changed the file, the robot that pmgitops is.
+    """
+    robot: Text | None = None
+    """The user that pmgitops is in the ticket system (user name or e-mail); ServiceNow is asked where left out."""
+    window: Switch = "on"
+    """Whether access under a change (or a change task) must lie within the time for which it is planned."""
+    scope: dict[Id, Scope] = Field(default_factory=dict)
+    """Per authorization system (account, subscription, project), what a ticket must be about; of others it may be about
+    anything.
+    """
+    exclusive: Switch = "off"
+    """Whether a ticket carries one request only, for ever."""
+    parallel: Annotated[int, Whole(1, 16)] = 4
+    """Connections that are used at once, 1 to 16."""
     forms: dict[FormName, Form] = Field(default_factory=dict)
     """For `pmgitops new --from-ticket`: the name (or sys_id) of a catalog item -> how its variables fill a request."""
 
+    def gate_of(self, kind: str) -> Gate:
+        """How strict the gate is for requests of this kind."""
+        return next((gate for known, gate in self.kinds.items() if known == kind), self.gate)
+
     def states_of(self, table: str) -> tuple[str, ...] | None:
-        """The states in which a ticket of this class passes; None where the class is not known."""
+        """The states in which a ticket of this class passes; None where the class is not allowed, or not known."""
+        if self.classes is not None and table not in self.classes:
+            return None
         return self.states.get(table) or DEFAULT_STATES.get(table)
+
+    def scope_of(self, authorization_system_id: str) -> Scope:
+        """What a ticket must be about to carry access there; ids are compared without case."""
+        folded = authorization_system_id.casefold()
+        return next((scope for key, scope in self.scope.items() if key.casefold() == folded), Scope())
+
+    @property
+    def contacted(self) -> bool:
+        """Whether any request's ticket is looked up there."""
+        return any(gate != "off" for gate in (self.gate, *self.kinds.values()))
+
+    @model_validator(mode="after")
+    def _every_class_has_states(self) -> TicketSystem:
+        for place, table in enumerate(self.classes or ()):
+            if not self.states_of(table):
+                message = f"{table!r} is not a stock class: say under states in which of them it carries access"
+                raise refuse("class", message, at=f"classes.{place}")
+        return self
 
 
 class LedgerSettings(Value):

@@ -179,6 +179,33 @@ class Repository:
         address = re.search(rb"<([^<>]+)>", found.output) if found.succeeded else None
         return _text(address[1]) if address else None
 
+    def authors(self, head: str, blobs: Collection[Blob]) -> dict[str, str]:
+        """By path, the e-mail address of who wrote the commit that last made each file what it is at `head`.
+
+        One walk from `head` backwards, which ends when the last one is found. A merge counts where it made a file
+        another than on either side.
+        """
+        wanted, author = {(blob.path, blob.oid) for blob in blobs}, ""
+        found: dict[str, str] = {}
+        if not wanted:
+            return found
+        told = ("--format=@%ae", "--no-show-signature", "--no-mailmap", "--root", "-c", "-z", "--raw", "--no-abbrev")
+        walk = ("log", *told, "--no-renames")
+        records = self._records(*walk, "--end-of-options", head, "--", *_tops(path for path, _ in wanted))
+        for record in records:
+            line = record.lstrip("\n")
+            if line.startswith("@"):
+                author = line[1:]
+            elif line.startswith(":"):
+                parents = len(line) - len(line.lstrip(":"))
+                path, oid = next(records), line.lstrip(":").split(" ")[2 * parents + 1]
+                if (path, oid) in wanted:
+                    wanted.discard((path, oid))
+                    found[path] = author
+                    if not wanted:
+                        break
+        return found
+
     # Trees
 
     def blobs(self, commit: str, under: str = "") -> Iterator[Blob]:
@@ -197,6 +224,13 @@ class Repository:
             for record in self._records("ls-tree", "-z", "--full-tree", commit, "--", *chunk)
             for mode, _, oid, path in [record.replace("\t", " ", 1).split(" ", 3)]
         }
+
+    def beneath(self, commit: str, folders: Iterable[str]) -> Iterator[str]:
+        """The paths of everything directly in these folders at `commit`; the cost follows their number."""
+        wanted = sorted({f"{folder}/" for folder in folders})
+        for start in range(0, len(wanted), _ARGUMENTS):
+            chunk = wanted[start : start + _ARGUMENTS]
+            yield from self._records("ls-tree", "-z", "--full-tree", "--name-only", commit, "--", *chunk)
 
     def changes(self, base: str | None, head: str, under: str = "") -> list[Change]:
         """What changed from `base` (None: from nothing) to `head` in the folder `under`, by path.
@@ -631,6 +665,11 @@ def _git_mode(mode: int) -> str:
 
 def _beneath(under: str) -> tuple[str, ...]:
     return (under.rstrip("/"),) if under.rstrip("/") else ()
+
+
+def _tops(paths: Iterable[str]) -> list[str]:
+    """The folders at the top of the tree that paths are in."""
+    return sorted({path.partition("/")[0] for path in paths})
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

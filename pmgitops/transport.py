@@ -98,7 +98,7 @@ class Transport(requests.Session):
         parallel: int = 16,
     ) -> None:
         super().__init__()
-        self.auth = auth
+        self.auth = self._login = auth
         self.trust_env = False  # a .netrc would replace our Authorization, REQUESTS_CA_BUNDLE our trust
         self.judge = judge
         self.deadline = deadline
@@ -119,7 +119,7 @@ class Transport(requests.Session):
         It is closed together with this one.
         """
         other = type(self)(
-            auth=self.auth,
+            auth=self._login,
             judge=self.judge,
             deadline=self.deadline,
             most=self.most,
@@ -129,7 +129,7 @@ class Transport(requests.Session):
             parallel=self.parallel,
         )
         other.verify, other.cert, other.proxies = self.verify, self.cert, self.proxies
-        other._terms = self._terms
+        other._terms = self._terms  # noqa: SLF001  # one of us
         self._others.append(other)
         return other
 
@@ -395,8 +395,8 @@ def discreet(text: object, most: int = 300) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """`Retry-After` in seconds, from a number or an HTTP date, else `X-RateLimit-Reset` (seconds since 1970); None where
-    there is none to be read.
+    """`Retry-After` in seconds, from a number or an HTTP date, else until `X-RateLimit-Reset` (seconds since 1970);
+    None where there is none to be read.
     """
     text, reset = headers.get("Retry-After", "").strip(), headers.get("X-RateLimit-Reset", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):

@@ -343,7 +343,7 @@ def _graph_token(secrets: Secrets) -> Callable[[], str]:
 
 def ticket_systems(config: Config) -> dict[str, ServiceNow]:
     """Every ticket system that is contacted, by its name without case. UsageError where credentials are missing."""
-    contacted = {name: system for name, system in config.tickets.items() if system.gate != "off"}
+    contacted = {name: system for name, system in config.tickets.items() if system.contacted}
     if not contacted:
         return {}
     secrets = _secrets()
@@ -354,7 +354,8 @@ def _servicenow(system: TicketSystem, secrets: Secrets) -> ServiceNow:
     from pmgitops.tickets.login import session  # noqa: PLC0415  # with it comes requests
     from pmgitops.tickets.servicenow import ServiceNow  # noqa: PLC0415  # pysnow takes 200 ms
 
-    return ServiceNow(system.host, session(secrets, system.host, ca=system.ca or "", proxy=system.proxy or ""))
+    logged_in = session(secrets, system.host, ca=system.ca or "", proxy=system.proxy or "")
+    return ServiceNow(system.host, logged_in, parallel=system.parallel)
 
 
 def _secrets() -> Secrets:

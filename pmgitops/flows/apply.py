@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pmgitops.crew import Stopped, unless_stopped
 from pmgitops.errors import UnsafeError
 from pmgitops.flows import REQUESTS
-from pmgitops.flows.plan import Decision, Judgement, Sight, decide, desired
+from pmgitops.flows.plan import Decision, Judgement, Sight, decide, desired, since_judged
 from pmgitops.ledger.book import Book
 from pmgitops.load import RequestFile, passed_over
+from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.plan import Held, Plan
 from pmgitops.reconcile import Reconciler, Result
@@ -107,7 +108,7 @@ class _Run:
         reconciler.take_over(names)
         self.results += reconciler.observe(names, known)
         decision = self._decided(
-            lambda: decide(sight, *desired(sight, _present(sight.repository, applied), head, names))
+            lambda: decide(sight, head, *desired(sight, _present(sight.repository, applied), head, names))
         )
         self.plan = decision.plan
         if "mass-cancel" not in allow:
@@ -144,10 +145,10 @@ class _Run:
         replaced = [name for name, stands in sight.book.standings(decision.files).items() if stands.replaced]
         self.results += self.hand.reconciler.observe(replaced, known)
         ended = {name: decision.files[name] for name, stands in sight.book.standings(replaced).items() if stands.ended}
-        self._carry_out(self._decided(lambda: decide(sight, ended)))
+        self._carry_out(self._decided(lambda: decide(sight, self.head, ended)))
 
     def _carry_out(self, decision: Decision) -> None:
-        self.results += _carry_out(self.hand.reconciler, decision, self.head)
+        self.results += _carry_out(self.sight, self.hand.reconciler, decision, self.head)
         self._unless_stopping()
 
     def _decided(self, deciding: Callable[[], Decision]) -> Decision:
@@ -159,8 +160,14 @@ class _Run:
             raise Stopped
 
 
-def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Result]:
+def _carry_out(sight: Sight, reconciler: Reconciler, decision: Decision, head: str) -> list[Result]:
     """Record what is held back, and carry out the rest."""
+
+    def gone_by(changes: Sequence[Change]) -> dict[str, tuple[Finding, ...]]:
+        """Those of a batch whose tickets are not what they were when they were judged."""
+        names = {change.name for change in changes if change.action == "create"}
+        return since_judged(sight, [one for one in passing if one.change.name in names])
+
     held = [_held(reconciler, one, head) for one in decision.held]
     withheld = [
         _withheld(reconciler, one, decision.files[one.change.name], head)
@@ -170,7 +177,7 @@ def _carry_out(reconciler: Reconciler, decision: Decision, head: str) -> list[Re
     passing = [one for one in decision.judgements if one.passes and one.change.action != "none"]
     links = {one.change.name: one.verdict.record.link(one.verdict.system) for one in passing if one.verdict.record}
     unsettled = reconciler.unsettled(decision.plan.changes)
-    carried = reconciler.carry_out([one.change for one in passing], decision.files, links, head)
+    carried = reconciler.carry_out([one.change for one in passing], decision.files, links, head, gone_by)
     return [*carried, *withheld, *held, *unsettled]
 
 

@@ -12,9 +12,10 @@ from pmgitops.ledger.book import Book
 from pmgitops.load import RequestFile, name_of
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding, Severity
+from pmgitops.model.ticket import TicketRecord
 from pmgitops.plan import Desired, Held, Plan, make
 from pmgitops.source import Blob, Repository
-from pmgitops.tickets import gate
+from pmgitops.tickets import gate, inquiry
 from pmgitops.tickets.interface import TicketReader
 
 
@@ -65,7 +66,7 @@ def plan(sight: Sight, base: str | None, head: str) -> Decision:
         applied, names = sight.book.run().get("commit"), sight.book.load_open()
     else:
         applied, names = sight.repository.merge_base(base, head) or base, frozenset()
-    return decide(sight, *desired(sight, applied, head, names))
+    return decide(sight, head, *desired(sight, applied, head, names))
 
 
 def desired(
@@ -99,35 +100,100 @@ def _standing_blobs(sight: Sight, head: str, names: Iterable[str]) -> set[Blob]:
     return {*found.values(), *sight.repository.located(head, moved).values()}
 
 
-def decide(sight: Sight, desired: Mapping[str, Desired], strays: Sequence[Held] = ()) -> Decision:
+def decide(sight: Sight, head: str, desired: Mapping[str, Desired], strays: Sequence[Held] = ()) -> Decision:
+    """The plan for what is desired at `head`, with what policies and the ticket gate say of each change."""
     standing = sight.book.standings([*desired, *sight.book.load_open()])
     changes, unfit = make(desired, desired, standing, sight.desk.render)
     held = (*unfit, *strays)
     files = {name: wanted for name, wanted in desired.items() if isinstance(wanted, RequestFile)}
-    judgements = tuple(_judge(sight, change, files.get(change.name)) for change in changes)
+    cases = _cases(sight, head, changes, files)
+    judgements = _judge_all(sight, cases)
     read = {j.change.name: j.verdict.record.digest for j in judgements if j.verdict.record}
     told = [finding for judgement in judgements for finding in judgement.findings]
     wrong = [finding for one in held for finding in one.findings]
     findings = (*sight.desk.findings(), *wrong, *told)
-    return Decision(Plan(changes, findings, sight.desk.policies.digest, read), judgements, files, held)
+    plan = Plan(tuple(judgement.change for judgement in judgements), findings, sight.desk.policies.digest, read)
+    return Decision(plan, judgements, files, held)
 
 
-def _judge(sight: Sight, change: Change, wanted: RequestFile | None) -> Judgement:
-    """Policies and the ticket gate, with the facts of this moment. Ending access needs nobody's leave."""
-    if change.action not in {"create", "replace"} or wanted is None:
-        return Judgement(change)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A change, and where it brings new access its file, and what it claims of its ticket."""
+
+    change: Change
+    wanted: RequestFile | None = None
+    claim: gate.Claim = field(default_factory=lambda: gate.Claim(None))
+
+
+def _cases(sight: Sight, head: str, changes: Sequence[Change], files: Mapping[str, RequestFile]) -> list[_Case]:
+    """What is to be judged. Ending access needs nobody's leave."""
+    bringing = {change.path for change in changes if change.action in {"create", "replace"} and change.name in files}
+    authors = sight.repository.authors(head, sight.repository.located(head, bringing).values())
+    cases = []
+    for change in changes:
+        if change.path not in bringing:
+            cases.append(_Case(change))
+            continue
+        wanted, author = files[change.name], authors.get(change.path, "")
+        claim = gate.Claim.of(wanted, sight.desk.now, author)
+        cases.append(_Case(replace(change, author=author), wanted, claim))
+    return cases
+
+
+def _judge_all(sight: Sight, cases: Sequence[_Case]) -> tuple[Judgement, ...]:
+    """Each by policies and the ticket gate, with the facts of this moment."""
     unsafe = tuple(replace(finding, severity="approval") for finding in sight.desk.findings() if finding.blocks)
     if unsafe:  # rules that are broken themselves let nothing new pass
-        return Judgement(change, deferred=unsafe)
-    verdict = gate.judge(wanted.request.ticket_info, sight.desk.config, sight.tickets)
+        return tuple(Judgement(case.change, deferred=unsafe if case.wanted else ()) for case in cases)
+    config = sight.desk.config
+    seen = inquiry.look_up([case.claim for case in cases], config, sight.tickets)
+    carried = _carried(sight, seen.values())
+    judgements = []
+    for case in cases:
+        tickets = seen.get(inquiry.key_of(case.claim), gate.Seen())
+        sys_id = tickets.records[0].sys_id if tickets.records else ""
+        verdict = gate.judge(case.claim, config, replace(tickets, carries=carried.get(sys_id, frozenset())))
+        judgement = _judged(sight, case, verdict)
+        judgements.append(judgement)
+        if sys_id and judgement.passes:  # the next one of this run finds the ticket taken
+            carried[sys_id] = carried.get(sys_id, frozenset()) | {case.change.name}
+    return tuple(judgements)
+
+
+def _carried(sight: Sight, seen: Iterable[gate.Seen]) -> dict[str, frozenset[str]]:
+    """What the tickets that were found have carried so far, where one carries one request only."""
+    if all(system.exclusive == "off" for system in sight.desk.config.tickets.values()):
+        return {}
+    return sight.book.carried({record.sys_id for one in seen for record in one.records})
+
+
+def _judged(sight: Sight, case: _Case, verdict: gate.Verdict) -> Judgement:
+    wanted = case.wanted
+    if wanted is None:
+        return Judgement(case.change)
     severity: Severity = "warning" if verdict.warns else "approval" if verdict.outcome == "deferred" else "error"
     at = ("ticketInfo", "ticketNumber")
     found = [
-        *sight.desk.judge(wanted, change=change, ticket=verdict.record),
+        *sight.desk.judge(wanted, change=case.change, ticket=verdict.record),
         *(wanted.finding(at, "ticket", reason, severity) for reason in verdict.reasons),
     ]
     refused, deferred, noted = (
         tuple(finding for finding in found if finding.severity == severity)
         for severity in ("error", "approval", "warning")
     )
-    return Judgement(change, refused, deferred, noted, verdict)
+    return Judgement(case.change, refused, deferred, noted, verdict)
+
+
+def since_judged(sight: Sight, judgements: Sequence[Judgement]) -> dict[str, tuple[Finding, ...]]:
+    """By name, those whose ticket is not any more what it was when it was judged: they are not sent on it."""
+    read: dict[str, dict[str, TicketRecord]] = {}
+    for judgement in judgements:
+        verdict = judgement.verdict
+        if verdict.record and not verdict.warns:
+            read.setdefault(verdict.system.casefold(), {})[judgement.change.name] = verdict.record
+    paths = {judgement.change.name: judgement.change.path for judgement in judgements}
+    return {
+        name: (Finding(paths[name], 1, 1, "ticket", why, "approval"),)
+        for system, records in read.items()
+        for name, why in inquiry.changed(records, sight.desk.config, system, sight.tickets).items()
+    }

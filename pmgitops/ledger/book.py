@@ -49,6 +49,10 @@ class Book:
         self.load(names)
         return {name: stands for name in names if (stands := self._standings[name])}
 
+    def carried(self, tickets: Iterable[str]) -> dict[str, frozenset[str]]:
+        """By the sys_id of a ticket, the names that it has ever carried."""
+        return self._ledger.carried(tickets)
+
     def run(self) -> dict[str, Any]:
         """The last applied commit and the targets' watermarks."""
         last = self._ledger.last(RUN)
@@ -72,7 +76,8 @@ class Book:
         at = self._clock().replace(microsecond=0)  # as events tell it
         moved = self._moved(entries, instant_text(at))
         opened = {name for name, stands in moved.items() if stands.open}
-        lost = self._ledger.append(entries, at=at, opened=opened, closed=moved.keys() - opened)
+        carried = {entry.name: str(entry.data["ticket"]["sys_id"]) for entry in entries if _links(entry)}
+        lost = self._ledger.append(entries, at=at, opened=opened, closed=moved.keys() - opened, carried=carried)
         # What was written is folded in as reading it would; what others have moved is read again.
         self._standings |= moved
         for name in lost:
@@ -88,3 +93,8 @@ class Book:
                 before = moved.get(entry.name) or self[entry.name] or Standing(entry.name)
                 moved[entry.name] = after(before, Event(before.seq + 1, at, entry.event, entry.data, ""))
         return moved
+
+
+def _links(entry: Entry) -> bool:
+    """Whether a ticket carries the request from this event on."""
+    return entry.event == "intended" and bool(entry.data.get("ticket"))

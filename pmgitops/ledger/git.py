@@ -3,6 +3,7 @@
     ledger/<xx>/<name>.jsonl    the history of a request; <xx>: first two hex digits of the SHA-256 of its name
     ledger/run.jsonl            the history of the runs
     ledger/open/<xx>/<name>     an empty file for each request that has not ended
+    ledger/tickets/<xx>/<sys_id>/<name>     an empty file for each request that a ticket has ever carried
 
 Appending makes a commit on the head that we know and pushes it on the condition that the remote's branch still stands
 there: compare-and-swap. Refused, it reads the new head, leaves out the histories that moved on, and tries again.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -43,6 +44,7 @@ AUTHOR: Final = "pmgitops <pmgitops@localhost>"
 
 _FOLDER: Final = "ledger"
 _OPEN: Final = "ledger/open"
+_TICKETS: Final = "ledger/tickets"
 _RUN: Final = "ledger/run.jsonl"
 _LARGEST: Final = 1 << 26
 """Bytes that one history may have: what is larger was not written by us."""
@@ -145,6 +147,16 @@ class GitLedger:
             return frozenset()
         return frozenset(blob.path.rpartition("/")[2] for blob in self._repository.blobs(self._head, _OPEN))
 
+    def carried(self, tickets: Iterable[str]) -> dict[str, frozenset[str]]:
+        """By the sys_id of a ticket, the names that it has ever carried, as `append` was told; every one is a key."""
+        folders = {_ticket_path(sys_id): sys_id for sys_id in tickets}
+        found: dict[str, set[str]] = {sys_id: set() for sys_id in folders.values()}
+        if self._head is not None:
+            for path in self._repository.beneath(self._head, folders):
+                folder, _, name = path.rpartition("/")
+                found[folders[folder]].add(name)
+        return {sys_id: frozenset(names) for sys_id, names in found.items()}
+
     def names(self) -> Iterator[str]:
         """Every name that has a history, in no particular order; not `RUN`."""
         if self._head is not None:
@@ -179,6 +191,7 @@ class GitLedger:
         at: datetime | None = None,
         opened: Collection[str] = (),
         closed: Collection[str] = (),
+        carried: Mapping[str, str] | None = None,
     ) -> frozenset[str]:
         """Make the entries durable at the remote, all in one commit; says whose were NOT written.
 
@@ -192,7 +205,7 @@ class GitLedger:
             TemporaryRemoteError: The remote did not answer; `commit` says whether the entries may have arrived.
             UnsafeError: The branch was rewritten, or a history is broken.
         """
-        batch = _Batch.of(entries, opened, closed)
+        batch = _Batch.of(entries, opened, closed, carried or {})
         if not batch.entries:
             return frozenset()
         at = (at or self._clock()).astimezone(UTC)
@@ -298,6 +311,8 @@ class GitLedger:
             return _Draft(self._head, None, frozenset(moved))
         files += [_file(_open_path(name), b"") for name in sorted(batch.opened - moved)]
         files += [b"D %s\n" % _open_path(name).encode() for name in sorted(batch.closed - moved)]
+        carried = sorted((sys_id, name) for name, sys_id in batch.carried.items() if name not in moved)
+        files += [_file(f"{_ticket_path(sys_id)}/{name}", b"") for sys_id, name in carried]
         return _Draft(self._head, self._commit(_subject(written), files, at), frozenset(moved))
 
     def _commit(self, message: str, files: Sequence[bytes], at: datetime) -> str:
@@ -317,11 +332,14 @@ class GitLedger:
 
     def _broken_files(self, head: str) -> Iterator[LedgerBrokenError]:
         """Histories whose chain does not hold, and files that do not belong here."""
-        opened = []
+        opened: list[str] = []
+        carried: list[tuple[str, str]] = []
         for blob, text in self._repository.contents(self._repository.blobs(head), _LARGEST):
             name = blob.path.rpartition("/")[2]
             if _is_name(name) and blob.path == _open_path(name):
                 opened.append(name)
+            elif _is_name(name) and _is_carried(blob.path):
+                carried.append((blob.path, name))
             elif text is None or name_in(blob.path) is None:
                 yield LedgerBrokenError(blob.path, 0, "not a file of the ledger")
             else:
@@ -332,6 +350,10 @@ class GitLedger:
         for name, text in self._texts(opened):
             if not text:
                 yield LedgerBrokenError(_open_path(name), 0, "is told to be open, and has no history")
+        texts = dict(self._texts(name for _, name in carried))
+        for path, name in carried:
+            if not texts[name]:
+                yield LedgerBrokenError(path, 0, "is told to be carried, and has no history")
 
     def _broken_commits(self, head: str) -> Iterator[LedgerBrokenError]:
         """Commits that did anything but append to histories, or that do not stand in one line."""
@@ -361,9 +383,12 @@ class _Batch:
     entries: dict[str, list[Entry]]
     opened: frozenset[str]
     closed: frozenset[str]
+    carried: Mapping[str, str]
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], opened: Collection[str], closed: Collection[str]) -> _Batch:
+    def of(
+        cls, entries: Iterable[Entry], opened: Collection[str], closed: Collection[str], carried: Mapping[str, str]
+    ) -> _Batch:
         """Group the entries by name.
 
         Raises:
@@ -374,9 +399,9 @@ class _Batch:
             named.setdefault(entry.name, []).append(entry)
             if entry.after != named[entry.name][0].after:
                 raise ValueError(f"entries of {entry.name!r} have seen different events")
-        batch = cls(named, frozenset(opened), frozenset(closed))
-        if batch.opened & batch.closed or not batch.opened | batch.closed <= named.keys() - {RUN}:
-            raise ValueError("what is opened or closed is one of both, and has an entry")
+        batch = cls(named, frozenset(opened), frozenset(closed), carried)
+        if batch.opened & batch.closed or not batch.opened | batch.closed | carried.keys() <= named.keys() - {RUN}:
+            raise ValueError("what is opened or closed is one of both, and has an entry; what is carried has one")
         return batch
 
 
@@ -411,6 +436,16 @@ def _shard(name: str) -> str:
 
 def _open_path(name: str) -> str:
     return f"{_OPEN}/{_shard(name)}/{name}"
+
+
+def _ticket_path(sys_id: str) -> str:
+    return f"{_TICKETS}/{_shard(sys_id)}/{sys_id}"
+
+
+def _is_carried(path: str) -> bool:
+    """Whether a path is one of those that tell what a ticket carries."""
+    folder = path.rpartition("/")[0]
+    return folder == _ticket_path(folder.rpartition("/")[2])
 
 
 def _file(path: str, text: bytes) -> bytes:

@@ -6,7 +6,7 @@ talk to the remote.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,6 +101,9 @@ class Ledger(Protocol):
     def open(self) -> frozenset[str]:
         """The names whose request has not ended, as `append` was told; the cost follows their number alone."""
 
+    def carried(self, tickets: Iterable[str]) -> dict[str, frozenset[str]]:
+        """By the sys_id of a ticket, the names that it has ever carried, as `append` was told; every one is a key."""
+
     def names(self) -> Iterator[str]:
         """Every name that has a history, in no particular order; not `RUN`."""
 
@@ -111,12 +114,14 @@ class Ledger(Protocol):
         at: datetime | None = None,
         opened: Collection[str] = (),
         closed: Collection[str] = (),
+        carried: Mapping[str, str] | None = None,
     ) -> AbstractSet[str]:
         """Make the entries durable at the remote, all in one commit; says whose were NOT written.
 
         A name whose history had moved on past `after` is left out as a whole, and so is what `opened` and `closed` say
         of it: its writer reads again and decides again. `opened` and `closed` name whom `open` tells from now on;
-        both are names of `entries`. `at` is the time that the events carry, by default the ledger's own.
+        both are names of `entries`, and so are the keys of `carried`, which names the sys_id of the ticket that carries
+        each from now on, for ever. `at` is the time that the events carry, by default the ledger's own.
 
         Raises:
             LedgerConflictError: Others were faster, too often. Nothing was written.

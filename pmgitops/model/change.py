@@ -21,6 +21,8 @@ class Change:
     revision: str = ""
     path: str = ""
     payload: Mapping[str, Any] | None = None
+    author: str = ""
+    """E-mail address of who wrote the commit that last changed the file, where that was looked up."""
     ends_access: bool = False
     """Whether something at the target is canceled or revoked; what the limit on cancellations counts."""
     adopts: bool = False

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from itertools import count, islice
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from pmgitops.model.schedule import (
     AbsoluteMonthly,
@@ -103,6 +104,35 @@ def _later(at: datetime, length: timedelta) -> datetime:
         return at + length
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC)
+
+
+def span(schedule: Schedule, now: datetime) -> tuple[datetime, datetime | None]:
+    """From when to when access is wanted that is delivered at `now`: to the end of its last occurrence, None where it
+    has no end. Where the time zone of a recurrence is not known here, a day later than it may be.
+    """
+    begins = max(schedule.start_date_time or now, now)
+    try:
+        length = schedule.expiration.length
+        ends = begins + length if length else schedule.expiration.end_date_time
+        recurrence = schedule.recurrence
+        if ends is None or recurrence is None:
+            return begins, ends
+        if not recurrence.ends:
+            return begins, None
+        first = schedule.start_date_time or now
+        last = deque([first.date(), *days(recurrence)], maxlen=1).pop()
+        return begins, max(ends, _on(last, first, recurrence.range.recurrence_time_zone) + (ends - begins))
+    except OverflowError:
+        return begins, None
+
+
+def _on(day: date, first: datetime, zone: str | None) -> datetime:
+    """The time of day of `first` on another day of the recurrence's time zone."""
+    try:
+        there = ZoneInfo(zone) if zone else UTC
+    except (ValueError, OSError):  # Windows has names of its own
+        return datetime.combine(day + timedelta(days=1), first.astimezone(UTC).time(), UTC)
+    return datetime.combine(day, first.astimezone(there).time(), there).astimezone(UTC)
 
 
 def _pattern_days(recurrence: Recurrence) -> Iterator[date]:

@@ -52,7 +52,7 @@ class Approval:
 
     def is_of(self, user: User) -> bool:
         """Whether this user was asked, or decided for who was (ServiceNow's delegates leave their name as updater)."""
-        return self.approver.sys_id == user.sys_id or bool(user.user_name) and self.decided_by == user.user_name
+        return self.approver.sys_id == user.sys_id or (bool(user.user_name) and self.decided_by == user.user_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -190,7 +190,7 @@ class ChangeFacts(Fact):
     action: Literal["create", "replace", "cancel", "none"]
     """What becomes of the request."""
     author: str = ""
-    """The author's e-mail address or login, where known."""
+    """E-mail address of the author of the commit that last changed the file, as that commit claims."""
 
 
 class TicketFacts(Fact):
@@ -212,6 +212,22 @@ class TicketFacts(Fact):
     """`approved`, `requested`, `not requested`, ...; empty for classes without approvals."""
     short_description: str = ""
     """Its title."""
+    submitters: tuple[str, ...] = ()
+    """For whom it is, and who opened it: e-mail addresses, user names where those may not be read."""
+    opened_by: str = ""
+    """Who opened it, named likewise."""
+    approvers: tuple[str, ...] = ()
+    """Who has approved it, named likewise: those who were asked. Only of classes whose approval is configured."""
+    planned: bool = False
+    """Whether it is a change or change task with a planned start and end."""
+    window_start: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When it is planned to start; 1970 where it is not planned."""
+    window_end: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When it is planned to end; 1970 where it is not planned."""
+    configuration_item: str = ""
+    """The name of the configuration item that it is about."""
+    assignment_group: str = ""
+    """The name of the group that works on it."""
 
 
 class CatalogFacts(Fact):
@@ -326,7 +342,7 @@ def schedule_facts(schedule: Schedule, now: datetime) -> ScheduleFacts:
 
 def change_facts(change: Change) -> ChangeFacts:
     """What merging will do, as rules see it."""
-    return ChangeFacts(action=change.action)
+    return ChangeFacts(action=change.action, author=change.author)
 
 
 def ticket_facts(record: TicketRecord | None) -> TicketFacts:
@@ -342,7 +358,20 @@ def ticket_facts(record: TicketRecord | None) -> TicketFacts:
         active=record.active,
         approval=record.approval,
         short_description=record.short_description,
+        submitters=tuple(map(str, record.submitters)),
+        opened_by=str(record.opened_by or ""),
+        approvers=tuple(dict.fromkeys(str(row.approver) for row in record.approved)),
+        configuration_item=record.configuration_item.name if record.configuration_item else "",
+        assignment_group=record.assignment_group.name if record.assignment_group else "",
+        **_window(record),
     )
+
+
+def _window(record: TicketRecord) -> dict[str, Any]:
+    if record.window is None:
+        return {}
+    start, end = record.window
+    return {"planned": True, "window_start": start, "window_end": end}
 
 
 def _joined(statements: list[WrittenStatement], field: str) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ class TicketReader(Protocol):
     """What the gate holds. May be used by several threads at once."""
 
     def find(self, number: str) -> list[TicketRecord]:
-        """The tickets with this number: none, one, or two where it is not unique; only with what every class has. Raises
-        RemoteError.
+        """The tickets with this number: none, one, or two where it is not unique; with what every class has, and no
+        more. Raises RemoteError.
         """
 
     def snapshot(self, ticket: TicketRecord | TicketLink) -> TicketRecord | None:

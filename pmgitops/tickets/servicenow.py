@@ -13,6 +13,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from queue import LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,10 +74,9 @@ class ServiceNow:
         parts = urlsplit(host)
         self.instance = parts.netloc
         self._session = session
-        self._log_in = lambda session: pysnow.Client(
-            host=parts.netloc, session=session, use_ssl=parts.scheme == "https"
-        )
-        self._client = self._log_in(session)
+        client: Callable[..., Any] = pysnow.Client
+        self._log_in = partial(client, host=parts.netloc, use_ssl=parts.scheme == "https")
+        self._client = self._log_in(session=session)
         self._idle: LifoQueue[Any] = LifoQueue()  # the one used last has the warmest connection
         for _ in range(parallel - 1):
             self._idle.put(None)  # made when it is first needed
@@ -251,7 +251,7 @@ class ServiceNow:
         """A client that nobody else has meanwhile."""
         client = self._idle.get()
         try:
-            client = client or self._log_in(self._session.another())
+            client = client or self._log_in(session=self._session.another())
             yield client
         finally:
             self._idle.put(client)
