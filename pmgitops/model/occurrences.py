@@ -130,7 +130,7 @@ def _on(day: date, first: datetime, zone: str | None) -> datetime:
     """The time of day of `first` on another day of the recurrence's time zone."""
     try:
         there = ZoneInfo(zone) if zone else UTC
-    except (ValueError, OSError):  # Windows has names of its own
+    except (KeyError, ValueError, OSError):  # Windows has names of its own
         return datetime.combine(day + timedelta(days=1), first.astimezone(UTC).time(), UTC)
     return datetime.combine(day, first.astimezone(there).time(), there).astimezone(UTC)
 

@@ -181,7 +181,8 @@ class _Case:
             return
         if self.system.states_of(record.table) is None:
             allowed = f", one of {', '.join(self.system.classes)}" if self.system.classes else ""
-            yield f"You must name a ticket of a known class{allowed}; {number} is a {record.table or 'hidden one'}"
+            table = record.table or "one that may not be read"
+            yield f"You must name a ticket of a known class{allowed}; {number} is of {table}"
             return
         for rule in (_state, _approval, _submitter, _distinct, _window, _scope, _exclusive):
             yield from rule(self)

@@ -135,7 +135,8 @@ class ServiceNow:
 
     def _users_with(self, field: str, identities: Sequence[str]) -> dict[str, UserOrWhy]:
         """Those of the identities that stand in this field of an active user; compared without case."""
-        query = f"{field}IN{','.join(identities)}^active=true^ORDERBYsys_id"
+        written = sorted({*identities, *map(str.lower, identities)})  # whether case counts is the instance's database's
+        query = f"{field}IN{','.join(written)}^active=true^ORDERBYsys_id"
         rows = self._all("/table/sys_user", query, ["sys_id", "user_name", "name", "email"])
         found: dict[str, list[User]] = {}
         for row in rows:

@@ -8,6 +8,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 import trustme
 from requests.auth import HTTPBasicAuth
 
@@ -41,6 +42,24 @@ class Instance:
         """A new ticket; `class` is an incident where nothing is said."""
         return self.control("POST", "tickets", {"number": next(self.number), **fields})
 
+    def user(self, user_name, **fields):
+        """A new user, by default with the e-mail address that goes with the name."""
+        email = f"{user_name}@contoso.com"
+        return self.ticket(**{"class": "sys_user", "user_name": user_name, "name": user_name, "email": email} | fields)
+
+    def approval(self, ticket, approver, state="approved", by=None):
+        """A row of somebody who was asked, set to this state by themselves or by somebody else."""
+        asked = {"class": "sysapproval_approver", "approver": approver, "sysapproval": ticket, "state": "requested"}
+        row = self.ticket(**asked)["sys_id"]
+        if state != "requested":
+            self.write(f"sysapproval_approver/{row}", by or approver, state=state)
+        return row
+
+    def write(self, path, user, **fields):
+        """One PATCH by a user."""
+        address = f"{self.host}{API}/table/{path}"
+        requests.patch(address, json=fields, auth=(user, "sandbox"), timeout=10).raise_for_status()
+
     def change(self, number, **fields):
         self.control("PATCH", f"tickets/{number}", fields)
 
@@ -69,8 +88,9 @@ def log_in(instance):
 
         def make(auth=None, **options):
             options = {"pause": 0.001, "deadline": 2.0} | options
+            parallel = options.pop("parallel", 4)
             session = Session(auth=auth or HTTPBasicAuth("pmgitops", "sandbox"), judge=judge, **options)
-            return ServiceNow(instance.host, stack.enter_context(session))
+            return ServiceNow(instance.host, stack.enter_context(session), parallel=parallel)
 
         yield make
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,18 @@ from hypothesis import strategies as st
 
 from pmgitops.errors import PermanentRemoteError
 from pmgitops.model.request import Ticket
+from pmgitops.model.schedule import Schedule
+from pmgitops.policy.occurrences import span
 from pmgitops.settings import parse
-from pmgitops.tickets import gate
+from pmgitops.tickets import gate, inquiry
 
 ROWS = yaml.safe_load((Path(__file__).parent / "gate.yaml").read_text("utf-8"))
 NUMBER = "INC1234567"
+NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)
+WINDOWS = {
+    "change_request": ("start_date", "end_date"),
+    "change_task": ("planned_start_date", "planned_end_date"),
+}
 
 
 def config(**system):
@@ -24,25 +32,59 @@ def config(**system):
     return parse(json.dumps({"apiVersion": "pmgitops/v1", "tickets": {"ServiceNow": settings}}).encode())
 
 
-def ticket(number=NUMBER, system="ServiceNow"):
-    return Ticket(ticket_number=number, ticket_system=system)
+def ticket(number=NUMBER, system="ServiceNow", **people):
+    return Ticket(ticket_number=number, ticket_system=system, **people)
+
+
+def claimed(claim, client, config):
+    (verdict,) = inquiry.verdicts([claim], config, {"servicenow": client} if client else {})
+    return verdict
 
 
 def judged(client, number=NUMBER, **system):
-    return gate.judge(ticket(number), config(**system), {"servicenow": client})
+    return claimed(gate.Claim(ticket(number)), client, config(**system))
 
 
 def label(row):
-    return "-".join(str(row.get(name, "")) for name in ("class", "state", "approval"))
+    told = [row.get(name) for name in ("class", "state", "approval")]
+    return "-".join(
+        filter(None, [*told, *[name for name in ("window", "access", "people", "approvals") if name in row]])
+    )
+
+
+def made_of(row, instance):
+    """The ticket of a row."""
+    for user in row.get("users", ()):
+        instance.user(**user)
+    for name in row.get("items", ()):
+        instance.ticket(**{"class": "cmdb_ci", "name": name})
+    fields = {name: row[name] for name in ("class", "state") if name in row} | row.get("fields", {})
+    planned = row.get("window", ["2026-01-15 08:00:00", "2026-01-15 17:00:00"])
+    fields |= dict(zip(WINDOWS.get(row["class"], ()), planned, strict=False))
+    made = instance.ticket(**fields)
+    for asked in row.get("approvals", ()):
+        instance.approval(made["sys_id"], **asked)
+    instance.change(made["number"], **{name: row[name] for name in ("approval", "active") if name in row})
+    return made
+
+
+def claim_of(row, number):
+    """The claim of a row: the access of an hour from now on, where it says nothing else."""
+    access = {"expiration": {"duration": "PT1H"}} | row.get("access", {})
+    start, end = span(Schedule.model_validate(access), NOW)
+    people = row.get("people", {})
+    named = {f"ticket_{party}_identity_id": who for party, who in people.items() if party != "author"}
+    about = row.get("system", "956987887735")
+    return gate.Claim(
+        ticket(number, **named), "a", row.get("kind", "aws-policies"), about, start, end, people.get("author", "")
+    )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)
 def test_the_gate(ours, instance, row):
-    made = instance.ticket(**{name: row[name] for name in ("class", "state", "approval") if name in row})
-    if "active" in row:
-        instance.change(made["number"], active=row["active"])
+    made = made_of(row, instance)
 
-    verdict = judged(ours, made["number"], **row.get("config", {}))
+    verdict = claimed(claim_of(row, made["number"]), ours, config(**row.get("config", {})))
 
     assert verdict.outcome == ("passes" if row.get("passes") else "refused")
     assert verdict.passes is bool(row.get("passes"))
@@ -113,7 +155,7 @@ def test_a_hostile_number_does_not_even_where_any_shape_is_allowed(ours, instanc
     """Requests cannot hold one; were one made all the same, under a pattern that lets everything through."""
     odd = Ticket.model_construct(ticket_number=number, ticket_system="ServiceNow")
 
-    verdict = gate.judge(odd, config(pattern="(?s).*"), {"servicenow": ours})
+    verdict = claimed(gate.Claim(odd), ours, config(pattern="(?s).*"))
 
     assert not verdict.passes
     assert instance.log() == []
@@ -157,8 +199,8 @@ def test_two_of_one_number_are_none(ours, instance):
 def answered(instance, **row):
     full = {"sys_id": "a" * 32, "sys_class_name": "incident", "number": NUMBER, "state": "2", "active": "true"}
     fields = {name: {"value": value, "display_value": value} for name, value in (full | row).items()}
-    body = {"result": [fields]}
-    instance.fault(do="status", status=200, body=body, contentType="application/json", path="/table/task")
+    for path, result in (("/table/task", [fields]), ("/table/[a-z]+/", fields)):
+        instance.fault(do="status", status=200, body={"result": result}, contentType="application/json", path=path)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +209,7 @@ def answered(instance, **row):
         ({"number": "INC0000007"}, "answered with 'INC0000007' when asked for 'INC1234567'"),
         ({"sys_id": "x"}, "answered with"),
         ({"sys_id": ""}, "answered with"),
-        ({"sys_class_name": "u_toaster"}, "of a known class; INC1234567 is a u_toaster"),
+        ({"sys_class_name": "u_toaster"}, "of a known class; INC1234567 is of u_toaster"),
         ({"sys_class_name": ""}, "of a known class"),
         ({"active": ""}, "an active ticket"),
         ({"active": "1"}, "an active ticket"),
@@ -248,7 +290,8 @@ def test_nobody_there_defers(log_in, instance):
 
 
 def test_a_system_without_a_reader_defers():
-    assert gate.judge(ticket(), config(), {}).outcome == "deferred"
+    verdict = claimed(gate.Claim(ticket()), None, config())
+    assert (verdict.outcome, verdict.reasons) == ("deferred", ("ServiceNow is not read here",))
 
 
 # What configuration says
@@ -270,7 +313,7 @@ def test_a_system_that_is_down_only_warns_where_the_gate_does(log_in, instance, 
 
 
 def test_without_a_ticket():
-    assert gate.judge(None, config(), {}).outcome == "off"
+    assert claimed(gate.Claim(None), None, config()).outcome == "off"
     assert gate.offline(None, config()).message == "You must name a ticket in ticketInfo"
     assert gate.offline(None, config(gate="warn")) is None
     assert gate.offline(None, parse(None)) is None
@@ -282,5 +325,5 @@ def test_of_a_system_that_is_not_configured():
 
 
 def test_a_systems_name_is_compared_without_case(ours):
-    verdict = gate.judge(ticket(system="SERVICENOW"), config(), {"servicenow": ours})
+    verdict = claimed(gate.Claim(ticket(system="SERVICENOW")), ours, config())
     assert verdict.outcome == "passes"

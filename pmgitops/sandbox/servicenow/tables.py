@@ -65,7 +65,7 @@ _TASK = {
     "assignment_group": _to("sys_user_group"), "opened_by": _to("sys_user"), "opened_at": _TIME, "closed_at": _TIME,
     "priority": _choice(_1="1 - Critical", _2="2 - High", _3="3 - Moderate", _4="4 - Low", _5="5 - Planning"),
     "impact": _LEVEL, "urgency": _LEVEL, "parent": _to("task"), "correlation_id": _TEXT, "correlation_display": _TEXT,
-    "work_notes": _JOURNAL, "comments": _JOURNAL,
+    "work_notes": _JOURNAL, "comments": _JOURNAL, "cmdb_ci": _to("cmdb_ci"),
 }  # fmt: skip
 
 _CLOSED_TASK = ("3", "4", "7")
@@ -109,6 +109,7 @@ TABLES = {
     "sc_item_option_mtom": Table("Variable Ownership", {
         "request_item": _to("sc_req_item"), "sc_item_option": _to("sc_item_option"),
     }, shows="sys_id"),
+    "cmdb_ci": Table("Configuration Item", {"name": _TEXT}, shows="name"),
     "sysapproval_approver": Table("Approval", {
         "approver": _to("sys_user"), "sysapproval": _to("task"), "document_id": _TEXT, "source_table": _TEXT,
         "state": _APPROVER_STATE, "comments": _JOURNAL, "due_date": _TIME,
