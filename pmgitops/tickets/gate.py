@@ -15,9 +15,9 @@ from itertools import combinations
 from typing import Literal
 
 from pmgitops.load import RequestFile
+from pmgitops.model.occurrences import span
 from pmgitops.model.request import Ticket
 from pmgitops.model.ticket import Referred, TicketRecord, User, UserOrWhy
-from pmgitops.model.occurrences import span
 from pmgitops.settings import PLANNED, Config, Party, TicketSystem
 
 Outcome = Literal["passes", "refused", "deferred", "off"]

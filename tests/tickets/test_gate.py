@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmgitops.errors import PermanentRemoteError
+from pmgitops.model.occurrences import span
 from pmgitops.model.request import Ticket
 from pmgitops.model.schedule import Schedule
-from pmgitops.policy.occurrences import span
 from pmgitops.settings import parse
 from pmgitops.tickets import gate, inquiry
 
