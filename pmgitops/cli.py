@@ -446,10 +446,23 @@ def demo(keep: bool) -> None:
 
 @pmgitops.command()
 @click.argument("what", type=click.Choice(("request", "policy", "config")), default="request")
-def schema(what: str) -> None:
+@click.option("--with-catalog", is_flag=True, help="A request's, with this repository's names to complete from.")
+@click.pass_obj
+def schema(folder: Path, what: str, with_catalog: bool) -> None:
     """Print a JSON Schema, for editors and other checkers."""
     from importlib import resources
 
+    if with_catalog:
+        if what != "request":
+            raise UsageError(f"--with-catalog is for requests, not for {what}")
+        from pmgitops import settings, source, wiring
+        from pmgitops.drafting import hints
+        from pmgitops.report.quoting import dumped
+
+        root = wiring.root_of(folder)
+        config = settings.parse(source.WorkTree(root).content(settings.CONFIG))
+        click.echo(dumped(hints.with_known(wiring.known(root, config))))
+        return
     click.echo(resources.files("pmgitops.schemas").joinpath(f"{what}.schema.json").read_text("utf-8"), nl=False)
 
 
