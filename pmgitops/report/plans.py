@@ -32,7 +32,8 @@ def text(plan: Plan) -> str:
     """A line for each change, then the findings, then the digest to approve."""
     lines = [f"{change.action:8} {change.name} -> {change.target}: {one_line(change.why)}" for change in plan.changes]
     findings = [*finding_reports.lines(plan.findings), finding_reports.counted(plan.findings)] if plan.findings else []
-    said = "nothing to do" if not plan.effective else f"plan {plan.digest}: {_counted(plan.changes)}"
+    idle = f"nothing to send, {adopted}" if (adopted := _adopted(plan.changes)) else "nothing to do"
+    said = f"plan {plan.digest}: {_counted(plan.changes)}" if plan.effective else idle
     note = ["each create carries a last line of notes, pmgitops:<name>@<revision>, by which it is found again"]
     return "\n".join([*map(visible, lines), *findings, said, *(note if _creates(plan) else [])])
 
@@ -56,7 +57,8 @@ def markdown(plan: Plan) -> str:
         marker=Ours(MARKER),
         errors=finding_reports.counted(errors),
         awaiting=any(finding.severity == "approval" for finding in plan.findings),
-        counted=_counted(plan.effective),
+        counted=_counted(change for change in plan.changes if change.action != "none" or change.adopts),
+        adopted=_adopted(plan.changes),
         findings=list(map(Ours, rows)),
         findings_left=len(plan.findings) - len(rows),
         changes=list(map(Ours, blocks)),
@@ -103,10 +105,17 @@ def _fitting(parts: Iterable[str], room: int) -> list[str]:
 
 
 def _counted(changes: Iterable[Change]) -> str:
-    counts = Counter(change.action for change in changes)
+    changes = tuple(changes)
+    counts = Counter(change.action for change in changes if not change.adopts)
     shown = [f"{action} {counts[action]}" for action in ("create", "replace", "cancel") if counts[action]]
     unchanged = [f"leave {counts['none']} unchanged"] if counts["none"] else []
-    return ", ".join([*shown, *unchanged]) or "change nothing"
+    return ", ".join(filter(None, [*shown, _adopted(changes), *unchanged])) or "change nothing"
+
+
+def _adopted(changes: Iterable[Change]) -> str:
+    """How many imported requests take over what stands; empty where none does."""
+    count = sum(change.adopts for change in changes)
+    return f"adopt {count} as they stand" if count else ""
 
 
 def _creates(plan: Plan) -> bool:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pmgitops import wiring
+from pmgitops.drift import compare
+from pmgitops.flows.drift import read
+from pmgitops.settings import Config
+from pmgitops.targets.permissions_management.client import PermissionsManagementReader, judge
+from pmgitops.transport import Bearer, Transport
+
 HOUR = 3600
 
 
@@ -265,3 +272,14 @@ def test_what_could_not_be_seen_is_not_called_gone(world):
     world.control("POST", "faults", {"do": "status", "status": 403, "path": "permissionsManagement", "times": 9})
     ran = world.run("drift", "--format", "json")
     assert (ran.code, ran.json["grants"]) == (6, [])
+
+
+def test_a_retired_target_says_why_it_cannot_be_read():
+    """Nothing listens there, as nothing may at the public endpoint one day."""
+    with Transport(auth=Bearer(lambda: "token"), judge=judge, pause=0.001, deadline=1.0) as transport:
+        reader = PermissionsManagementReader(transport, "http://127.0.0.1:1/beta")
+        readers = {"permissions-management": reader}
+        (reading,) = read(readers, Config(), wiring.clock, lambda _what, _done, _all: None)
+    assert reading.grants == ()
+    assert "Microsoft retired Entra Permissions Management on 2025-10-01" in reading.failure
+    assert compare([reading], [], wiring.clock()).unreadable == {"permissions-management": reading.failure}

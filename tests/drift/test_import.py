@@ -197,6 +197,15 @@ def test_nothing_to_import(world):
     assert (ran.code, ran.out) == (0, "nothing to import\n")
 
 
+def test_the_plan_says_what_is_adopted(world):
+    """There is nothing to send and nothing to approve by a digest; a reviewer sees it all the same."""
+    merged(world)
+    shown = world.run("plan", "--detailed-exitcode")
+    assert shown.code == 0, shown
+    assert ": adopts what stands at the target; nothing is sent\nnothing to send, adopt 1 as they stand\n" in shown.out
+    assert "adopt 1 as they stand" in world.run("plan", "--format", "markdown").out
+
+
 def test_a_grant_that_cannot_be_read_is_not_imported(world):
     world.ask()
     world.control("POST", "faults", {"do": "status", "status": 403, "path": "scheduledPermissions", "times": 9})
