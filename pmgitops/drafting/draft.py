@@ -6,6 +6,7 @@ request's own model, in part while it grows and as a whole when it is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -68,7 +69,7 @@ def laid_over(draft: Draft, other: Mapping[str, Any]) -> Draft:
 def completed(draft: Draft, *, me: str | None, system: str | None) -> Draft:
     """The draft with what most people mean: themselves, for an hour, under a ticket of the configured `system`."""
     kind = provider(draft["kind"])
-    whole = laid_over({"apiVersion": VERSION}, draft)
+    whole = {"apiVersion": VERSION, **deepcopy(draft)}
     if me:
         put(whole, ("identity", "externalId"), get(whole, ("identity", "externalId")) or me)
     put(whole, ("identity", "source"), get(whole, ("identity", "source")) or ("saml" if kind == "aws" else "ed"))

@@ -1,4 +1,4 @@
-"""The flows, one module each: check, render, plan, apply, status, catalog. Each reads like a table of contents."""
+"""The flows, one module each: check, render, plan, apply, status, catalog, new. Each reads like a table of contents."""
 
 from __future__ import annotations
 

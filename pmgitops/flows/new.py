@@ -151,7 +151,7 @@ def begun(wanted: Wanted, bench: Bench) -> Draft:
     """What is known before anybody is asked: the copied request, the ticket's form, and the flags over them."""
     draft: Draft = {}
     if wanted.like:
-        draft = drafts.laid_over(draft, copied(_request_like(wanted.like, bench)))
+        draft = drafts.laid_over(draft, _moved(copied(_request_like(wanted.like, bench)), wanted.said))
     if wanted.ticket:
         draft = drafts.laid_over(draft, wanted.ticket(wanted.kind))
     if wanted.kind:
@@ -169,6 +169,17 @@ def copied(request: AnyRequest) -> Draft:
     if end.keys() & {"duration", "endDateTime"}:
         del end["type"]
     return draft
+
+
+def _moved(draft: Draft, said: Draft) -> Draft:
+    """A copy for another system: its scope is the new system's, where it was the whole of the old one."""
+    old, new = str(draft["authorizationSystemId"]), said.get("authorizationSystemId", draft["authorizationSystemId"])
+    scope = draft.get("resourceId", "")
+    if new == old or "resourceId" in said or old not in scope:
+        return draft
+    if scope not in {old, f"/subscriptions/{old}"}:
+        raise UsageError(f"the copied request is for {scope}, which is not in {new}", hint="say its --resource, too")
+    return {name: value for name, value in draft.items() if name != "resourceId"}
 
 
 def placed(wanted: Wanted, bench: Bench, request: AnyRequest) -> tuple[str, str, bytes]:

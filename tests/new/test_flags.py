@@ -246,6 +246,20 @@ def test_a_copy_has_a_new_name_and_no_start(home) -> None:
     assert "not gcp-roles" in run("-C", str(home), "new", "gcp-roles", "--from-request", "old").err
 
 
+def test_a_copy_for_another_system_has_its_scope(home) -> None:
+    assert run("-C", str(home), *flags("gcp-roles", "--name", "whole")).code == 0
+    assert run("-C", str(home), *flags("azure-roles", "--name", "all")).code == 0
+    group = "/subscriptions/87eefd90-95a3-480a-ba42-56ff299a05ee/resourceGroups/logs"
+    assert run("-C", str(home), *flags("azure-roles", "--name", "group", "--resource", group)).code == 0
+    other = "00000000-0000-0000-0000-000000000001"
+    run("-C", str(home), "new", "--from-request", "whole", "--system", "another-project", "--name", "a")
+    assert requested(home, "requests/a.yaml")["resourceId"] == "another-project"
+    run("-C", str(home), "new", "--from-request", "all", "--system", other, "--name", "b")
+    assert requested(home, "requests/b.yaml")["resourceId"] == f"/subscriptions/{other}"
+    ran = run("-C", str(home), "new", "--from-request", "group", "--system", other, "--name", "c")
+    assert (ran.code, "say its --resource" in ran.err) == (2, True)
+
+
 def test_a_name_of_the_ledger_is_not_given_again(world) -> None:
     world.request("alex-inc1234567")
     world.push("access")

@@ -184,3 +184,12 @@ def test_without_the_extra_it_says_which(home, typist, tmp_path, monkeypatch) ->
 
 def test_a_script_is_never_asked(home) -> None:
     assert "--ask needs a terminal" in run("-C", str(home), *flags("gcp-roles", "--ask")).err
+
+
+def test_what_a_flag_says_of_a_person_asks_no_less_of_the_rest(home, typist) -> None:
+    """Defaults that are shown are not yet said."""
+    person = typist("-C", str(home), "new", "gcp-roles", "--identity-type", "user", "--role", "roles/viewer")
+    person.answers("system", SYSTEMS["gcp"])
+    person.reads("identity: alex@contoso.com")
+    person.types(CTRL_C)
+    assert person.leaves()[0] == 130

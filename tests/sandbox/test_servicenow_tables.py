@@ -148,6 +148,19 @@ def test_fields_walk_over_references_and_unknown_ones_are_ignored(table):
     assert found == {"number": "INC1234567", "caller_id.email": "alex@contoso.com", "parent.number": ""}
 
 
+def test_an_ordered_item_has_its_answers(rest):
+    """As ServiceNow keeps them: a row between the item and each answer, which refers to its question."""
+    fields = {"sysparm_fields": "sys_id,cat_item", "sysparm_display_value": "all"}
+    found = rest("GET", "/table/sc_req_item", params={"sysparm_query": "number=RITM0012345", **fields})
+    (item,) = found.json()["result"]
+    assert item["cat_item"]["display_value"] == "Access to a cloud subscription"
+    name, value = "sc_item_option.item_option_new.name", "sc_item_option.value"
+    query = {"sysparm_query": f"request_item={item['sys_id']['value']}", "sysparm_fields": f"{name},{value}"}
+    answers = rest("GET", "/table/sc_item_option_mtom", params=query).json()["result"]
+    assert {row[name] for row in answers} == {"subscription", "role", "hours", "reason", "remarks"}
+    assert next(row[value] for row in answers if row[name] == "hours") == "2"
+
+
 def test_a_list_is_paged_and_counted(rest):
     query = {"sysparm_query": "ORDERBYnumber", "sysparm_limit": "2", "sysparm_offset": "2", "sysparm_fields": "number"}
 
