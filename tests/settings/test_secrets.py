@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pmgitops.errors import UsageError
-from pmgitops.secrets import Secrets
+from pmgitops.secrets import GitHub, Secrets
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,15 @@ def test_what_cannot_be_one_is_refused_without_repeating_it(monkeypatch: pytest.
 def test_they_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Secrets().servicenow_user = "other"  # type: ignore[misc]
+
+
+def test_githubs_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", " swordfish\n")
+    monkeypatch.setenv("GITHUB_API_URL", "")
+    given = GitHub()
+    assert given.token is not None
+    assert (given.token.get_secret_value(), given.api_url) == ("swordfish", None)
+    assert "swordfish" not in f"{given!r} {given} {given.model_dump()}"
+    monkeypatch.setenv("GITHUB_TOKEN", "sword\nfish")
+    with pytest.raises(UsageError, match="^GITHUB_TOKEN has characters"):
+        GitHub()
