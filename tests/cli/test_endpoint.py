@@ -12,7 +12,7 @@ from tests.world import World
 
 SUBMIT = {"method": "POST", "path": "scheduledPermissionsRequests$"}
 CHANGES = {"method": "GET", "path": "permissionsRequestChanges"}
-READ_BACK = {"method": "GET", "path": "filterByCurrentUser"}
+READ_BACK = {"method": "GET", "path": "scheduledPermissionsRequests"}
 FIND_TICKET = {"method": "GET", "path": "/table/task"}
 NOTE = {"method": "PATCH", "path": "/table/incident"}
 

@@ -458,7 +458,7 @@ def test_a_page_that_is_lost_loses_all(service):
     service.settings(pageSize=1)
     for name in "abc":
         service.submit(name)
-    service.fault(do="status", status=500, path="filterByCurrentUser", skip=2, times=0)
+    service.fault(do="status", status=500, method="GET", path="scheduledPermissionsRequests", skip=2, times=0)
 
     with pytest.raises(TemporaryRemoteError):
         service.find("a")
@@ -470,10 +470,11 @@ def test_a_page_that_is_lost_loses_all(service):
 def test_requests_are_found_by_their_marks_over_pages(service, log_in):
     service.settings(pageSize=2)
     made = {name: service.submit(name) for name in "abcde"}
-    log_in("megan@contoso.com").submit("a")
+    by_another = log_in("megan@contoso.com").submit("m")
 
-    found = service.find("a", "e", "x")
+    found = service.find("a", "e", "m", "x")
 
+    assert found.pop("m") == Receipt(by_another, adopted=True), "sent by an identity that is not the one that looks"
     assert found == {"a": Receipt(made["a"], adopted=True), "e": Receipt(made["e"], adopted=True), "x": None}
 
 
