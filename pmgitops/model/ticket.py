@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -79,6 +79,9 @@ class TicketRecord:
     approvals: tuple[Approval, ...] = ()
     """All rows, where they were read."""
     correlation_id: str = ""
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """Of the above, what may not be read: by its name here, the fields that it is made of. It is not the same as empty.
+    """
     modifications: str = ""
     """`sys_mod_count`: evidence of when it was read; nothing is decided by it."""
     updated_on: str = ""

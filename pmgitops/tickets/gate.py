@@ -19,6 +19,7 @@ from pmgitops.model.occurrences import span
 from pmgitops.model.request import Ticket
 from pmgitops.model.ticket import Referred, TicketRecord, User, UserOrWhy
 from pmgitops.settings import PLANNED, Config, Party, TicketSystem
+from pmgitops.tickets.roles import to_read
 
 Outcome = Literal["passes", "refused", "deferred", "off"]
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
@@ -150,6 +151,8 @@ def judge(claim: Claim, config: Config, seen: Seen) -> Verdict:
     if len(seen.records) != 1:
         return Verdict("refused", (_not_one(ticket, len(seen.records)),), system=name, warns=warns)
     case = _Case(claim, ticket, system, seen, seen.records[0])
+    if hidden := case.hidden:
+        return Verdict("deferred", (hidden,), case.record, name, warns)
     reasons = tuple(case.reasons())
     parties: tuple[Party, ...] = ("submitter", "approver", "author")
     people = {party: seen.users[named] for party in parties if (named := claim.named(party)) in seen.users}
@@ -186,6 +189,31 @@ class _Case:
             return
         for rule in (_state, _approval, _submitter, _distinct, _window, _scope, _exclusive):
             yield from rule(self)
+
+    @property
+    def hidden(self) -> str:
+        """That something which has to be compared may not be read; empty where all may. Nobody is told that it is
+        empty.
+        """
+        fields = [self.record.hidden[part] for part in self._compared() if part in self.record.hidden]
+        if not fields:
+            return ""
+        return (
+            f"{self.name} does not let pmgitops read {', '.join(fields)} of {self.number}: its user needs"
+            f" {to_read(self.record.table)}"
+        )
+
+    def _compared(self) -> Iterable[str]:
+        """The parts of the record that the rules below look at."""
+        scope = self.system.scope_of(self.claim.authorization_system_id)
+        if self.system.submitter != "off" and self.claim.named("submitter"):
+            yield from ("callers", "opened_by")
+        if self.system.window == "on" and self.record.table in PLANNED and self.claim.start:
+            yield "window"
+        if scope.configuration_item:
+            yield "configuration_item"
+        if scope.assignment_group:
+            yield "assignment_group"
 
     @property
     def number(self) -> str:

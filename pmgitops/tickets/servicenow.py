@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from queue import LifoQueue
 from typing import Any
@@ -23,11 +23,17 @@ import requests
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError
 from pmgitops.model.item import OrderedItem
 from pmgitops.model.ticket import Approval, Referred, TicketLink, TicketRecord, User, UserOrWhy
+from pmgitops.tickets.answers import failed
 from pmgitops.tickets.interface import Journal
 from pmgitops.tickets.login import Session
+from pmgitops.tickets.roles import to_read
 
 MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
 _FIELDS = ("sys_id", "sys_class_name", "number", "state", "active", "approval", "short_description")
+_JUDGED = _FIELDS[:-1]
+"""Those without which nothing can be said of a ticket."""
+_DECISION = ("sysapproval", "approver", "state", "sys_updated_by")
+"""The same of an approval."""
 _MORE = (
     *("cmdb_ci", "assignment_group", "correlation_id"),
     *("sys_mod_count", "sys_updated_on", "sys_updated_by"),
@@ -89,7 +95,11 @@ class ServiceNow:
     def find(self, number: str) -> list[TicketRecord]:
         """The tickets of any class with this number, at most two, with what every class has."""
         query = f"number={_checked(_NUMBER, number)}"
-        rows, _ = self._rows("/table/task", query, fields=[*_FIELDS], limit=2, display_value="all")
+        rows, total = self._rows("/table/task", query, fields=[*_FIELDS], limit=2, display_value="all")
+        for row in rows:
+            _refuse_hidden(row, _JUDGED, number, _stored(row, "sys_class_name"))
+        if rows and total > len(rows):  # one that is kept from us has the number as well
+            rows.append({"number": number})
         return [_record(self.instance, row) for row in rows]
 
     def snapshot(self, ticket: TicketRecord | TicketLink) -> TicketRecord | None:
@@ -104,6 +114,7 @@ class ServiceNow:
             if error.code == "absent-or-hidden":
                 return None
             raise
+        _refuse_hidden(row, _JUDGED, ticket.number, table)
         if _stored(row, "sys_id") != sys_id:
             raise PermanentRemoteError(f"{self.instance} answered with another record than {sys_id}", code="mismatch")
         return _record(self.instance, row, table)
@@ -111,10 +122,11 @@ class ServiceNow:
     def approvals(self, sys_ids: Collection[str]) -> dict[str, tuple[Approval, ...]]:
         """The approval rows of these tickets, several tickets a call."""
         found: dict[str, list[Approval]] = {sys_id: [] for sys_id in sys_ids}
-        fields = ["sysapproval", "state", "sys_updated_by", "sys_updated_on", *_user_fields("approver")]
+        fields = [*_DECISION, "sys_updated_on", "approver.user_name", "approver.email"]
         for some in _chunks(sorted(found)):
             query = f"sysapprovalIN{','.join(_checked(_SYS_ID, sys_id) for sys_id in some)}^ORDERBYsys_id"
             for row in self._all("/table/sysapproval_approver", query, fields):
+                _refuse_hidden(row, _DECISION, "approvals", "sysapproval_approver")
                 ticket, approver = _stored(row, "sysapproval"), _user(row, "approver")
                 if ticket not in some:
                     raise PermanentRemoteError(f"{self.instance} answered with other approvals", code="mismatch")
@@ -140,6 +152,7 @@ class ServiceNow:
         rows = self._all("/table/sys_user", query, ["sys_id", "user_name", "name", "email"])
         found: dict[str, list[User]] = {}
         for row in rows:
+            _refuse_hidden(row, ("sys_id",), "users", "sys_user")
             user = User(*(_stored(row, name) for name in ("sys_id", "user_name", "name", "email")))
             found.setdefault(_stored(row, field).casefold(), []).append(user)
         if found.keys() - {one.casefold() for one in identities}:
@@ -318,6 +331,29 @@ def _shown(row: Mapping[str, Any], name: str) -> str:
     return str(value.get("display_value", "") if isinstance(value, dict) else "")
 
 
+def _refuse_hidden(row: Mapping[str, Any], needed: Iterable[str], what: str, table: str) -> None:
+    """An ACL leaves out fields that we may not read: that is no answer, and not the same as an empty one."""
+    hidden = [name for name in needed if name not in row]
+    if hidden:
+        message = (
+            f"ServiceNow does not let pmgitops read {', '.join(hidden)} of {what}: its user needs {to_read(table)}"
+        )
+        raise failed("unreadable", message, hint="`pmgitops ticket probe` tells everything that is missing")
+
+
+def _hidden(row: Mapping[str, Any], table: str) -> dict[str, str]:
+    """What of a record may not be read, and the fields that it is made of."""
+    parts = {
+        "callers": _CALLERS.get(table, ()),
+        "opened_by": ("opened_by",),
+        "window": _WINDOWS.get(table, ()),
+        "configuration_item": ("cmdb_ci",),
+        "assignment_group": ("assignment_group",),
+    }
+    hidden = {name: [field for field in fields if field not in row] for name, fields in parts.items()}
+    return {name: ", ".join(fields) for name, fields in hidden.items() if fields}
+
+
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
     """As many as fit well into an address."""
     return (items[start : start + _SOME] for start in range(0, len(items), _SOME))
@@ -359,6 +395,7 @@ def _record(instance: str, row: Mapping[str, Any], table: str = "") -> TicketRec
         configuration_item=_referred(row, "cmdb_ci"),
         assignment_group=_referred(row, "assignment_group"),
         correlation_id=_stored(row, "correlation_id"),
+        hidden=_hidden(row, table) if table else {},
         modifications=_stored(row, "sys_mod_count"),
         updated_on=_stored(row, "sys_updated_on"),
         updated_by=_stored(row, "sys_updated_by"),
