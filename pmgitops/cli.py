@@ -307,6 +307,59 @@ def new(folder: Path, /, kind: str | None, form: str, propose: bool, **flags: An
 
 
 @pmgitops.group()
+def ticket() -> None:
+    """Look at tickets as pmgitops sees them."""
+
+
+SYSTEM = click.option("--system", metavar="NAME", default="", help="The ticket system; the only one where left out.")
+
+
+@ticket.command("show")
+@click.argument("number")
+@click.option("--request", metavar="NAME|PATH", default="", help="Judge this request, and no other that names it.")
+@SYSTEM
+@formats("text", "json")
+@click.pass_obj
+def ticket_show(folder: Path, number: str, request: str, system: str, form: str) -> None:
+    """Show a ticket, and what the gate says of the requests on disk that name it.
+
+    Exits with 5 where the gate refuses, with 6 where it cannot tell yet.
+    """
+    from pmgitops import source, wiring
+    from pmgitops.flows import ticket as flow
+    from pmgitops.report import tickets
+
+    root = wiring.root_of(folder)
+    space = wiring.workspace(root, merged=True)
+    sight = space.sight(wiring.ticket_systems(space.config))
+    shown = flow.show(sight, source.WorkTree(root), number, system=system, request=request)
+    click.echo(tickets.shown_json(shown) if form == "json" else tickets.shown_text(shown))
+    outcomes = {judged.verdict.outcome for judged in shown.judged if not judged.verdict.passes}
+    broken = any(judged.findings for judged in shown.judged)
+    _leave(6 if "deferred" in outcomes else 5 if "refused" in outcomes else 1 if broken else 0)
+
+
+@ticket.command("probe")
+@click.option("--try", "number", metavar="NUMBER", default="", help="Also try to write: an empty note on this ticket.")
+@SYSTEM
+@formats("text", "json")
+@click.pass_obj
+def ticket_probe(folder: Path, number: str, system: str, form: str) -> None:
+    """Tell what the integration user may read and write, and which role is missing.
+
+    Reads a few rows of each table. Exits with 2 where something needed is missing.
+    """
+    from pmgitops import wiring
+    from pmgitops.flows import ticket as flow
+    from pmgitops.report import tickets
+
+    config = wiring.workspace(wiring.root_of(folder), merged=True).config
+    probed = flow.probe(config, wiring.ticket_systems(config), system, number)
+    click.echo(tickets.probed_json(probed) if form == "json" else tickets.probed_text(probed))
+    _leave(2 if any(check.missing for probing in probed for check in probing.checks) else 0)
+
+
+@pmgitops.group()
 def policy() -> None:
     """Work on policies."""
 

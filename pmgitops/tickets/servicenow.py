@@ -26,6 +26,7 @@ from pmgitops.model.ticket import Approval, Referred, TicketLink, TicketRecord, 
 from pmgitops.tickets.answers import failed
 from pmgitops.tickets.interface import Journal
 from pmgitops.tickets.login import Session
+from pmgitops.tickets.probe import Glance
 from pmgitops.tickets.roles import to_read
 
 MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
@@ -34,8 +35,9 @@ _JUDGED = _FIELDS[:-1]
 """Those without which nothing can be said of a ticket."""
 _DECISION = ("sysapproval", "approver", "state", "sys_updated_by")
 """The same of an approval."""
+_SCOPE = ("cmdb_ci", "assignment_group")
 _MORE = (
-    *("cmdb_ci", "assignment_group", "correlation_id"),
+    *(*_SCOPE, "correlation_id"),
     *("sys_mod_count", "sys_updated_on", "sys_updated_by"),
 )
 _CALLERS: dict[str, tuple[str, ...]] = {
@@ -208,6 +210,21 @@ class ServiceNow:
                 code="mismatch",
                 commit=Commit.UNKNOWN,
             )
+
+    # What a probe tries
+
+    def fields_of(self, table: str) -> list[str]:
+        """The fields of a class that the gate decides by."""
+        more = (*_SCOPE, *_WINDOWS.get(table, ()), *_CALLERS.get(table, ()), "opened_by") if table != "task" else ()
+        return [*_FIELDS, *more]
+
+    def glance(self, table: str, fields: Sequence[str], *, most: int, count: bool = True) -> Glance:
+        """The first rows of a table; they are counted only where none is shown, since counting takes long."""
+        path = "/attachment" if table == "sys_attachment" else f"/table/{_checked(_TABLE, table)}"
+        rows, _ = self._rows(path, "", fields=[*fields], limit=most, count=False)
+        there = self._rows(path, "", fields=[*fields], limit=1)[1] if count and not rows else len(rows)
+        left_out = [name for name in fields if rows and all(name not in row for row in rows)]
+        return Glance(len(rows), there, tuple(left_out))
 
     def _displayed_notes(self, link: TicketLink) -> str:
         path = f"/table/{_checked(_TABLE, link.table)}"
