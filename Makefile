@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes -r
 EDITABLE := $(PIP) install --no-deps --no-build-isolation -e .
 
-.PHONY: help demo test test-sdk lint format bench lock clean
+.PHONY: help demo test test-sdk lint format bench picture lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -59,6 +59,10 @@ test-sdk:
 	$(VENV)-sdk/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r locks/sdk.txt
 	$(VENV)-sdk/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
 	$(VENV)-sdk/bin/python -m pytest -n auto -m sdk
+
+## make picture  the picture of a ticket in docs/ (needs a Chromium)
+picture: $(VENV)/.dev
+	PYTHONPATH=. $(BIN)/python scripts/ticket_picture.py
 
 ## make lock    pin anew (needs uv)
 lock:

@@ -40,6 +40,12 @@ _NOTES = (
 )
 
 
+_FILES = (
+    "SELECT fields FROM records WHERE class = 'sys_attachment' AND json_extract(fields, '$.table_sys_id') = ?"
+    " ORDER BY seq"
+)
+
+
 def page_routes() -> list[Route]:
     """`/`, and what its forms post to."""
     return [
@@ -51,16 +57,17 @@ def page_routes() -> list[Route]:
 
 
 async def show(request: Request) -> Response:
-    """The page; `?refresh=5` has the browser load it again every five seconds."""
+    """The page; `?refresh=5` has the browser load it again every five seconds, `?ticket=INC1234567` shows only that."""
     world: World = request.app.state.world
-    refresh = request.query_params.get("refresh", "")
+    refresh, only = request.query_params.get("refresh", ""), request.query_params.get("ticket", "")
     everything = requests_of(world)
     html = _template().render(
         now=iso(world.store.clock.now()),
         ahead=_span(world.store.clock.offset // SECOND),
         count=len(everything),
         requests=[_request(world, row) for row in reversed(everything[-_MOST_SHOWN:])],
-        tickets=[_ticket(world, record) for record in tickets_of(world)],
+        only=only,
+        tickets=[_ticket(world, one) for one in tickets_of(world) if only in {"", one.fields["number"]}],
         refresh=int(refresh) if refresh.isascii() and refresh.isdigit() and 0 < int(refresh) < _LONGEST_REFRESH else 0,
         url=f"{request.url.scheme}://{request.url.netloc}",
     )
@@ -153,7 +160,9 @@ def _schedule(schedule: dict[str, Any]) -> str:
 def _ticket(world: World, record: Any) -> dict[str, Any]:
     """A ticket with its labels and notes."""
     fields = fields_of(record.table)
-    notes = [json.loads(row["fields"]) for row in world.store.all(_NOTES, record.sys_id)]
+    notes, files = (
+        [json.loads(row["fields"]) for row in world.store.all(query, record.sys_id)] for query in (_NOTES, _FILES)
+    )
     return {
         "number": record.fields["number"],
         "kind": TABLES[record.table].label,
@@ -163,6 +172,7 @@ def _ticket(world: World, record: Any) -> dict[str, Any]:
         "approval": fields["approval"].choices.get(record.fields["approval"], record.fields["approval"]),
         "approved": record.fields["approval"],
         "notes": notes,
+        "files": files,
     }
 
 
