@@ -339,6 +339,26 @@ def ticket_show(folder: Path, number: str, request: str, system: str, form: str)
     _leave(6 if "deferred" in outcomes else 5 if "refused" in outcomes else 1 if broken else 0)
 
 
+@ticket.command("verify")
+@click.argument("name")
+@formats("text", "json")
+@click.pass_obj
+def ticket_verify(folder: Path, name: str, form: str) -> None:
+    """Hold the ledger against the request's ticket: its notes, its record.
+
+    Exits with 1 where they differ, with 6 where the ticket cannot be read.
+    """
+    from pmgitops import wiring
+    from pmgitops.flows import ticket as flow
+    from pmgitops.report import tickets
+
+    space = wiring.workspace(wiring.root_of(folder), merged=True)
+    verified = flow.verify(space.config, space.book(), wiring.ticket_systems(space.config), name)
+    click.echo(tickets.verified_json(verified) if form == "json" else tickets.verified_text(verified))
+    outcomes = {held.outcome for held in verified.held}
+    _leave(6 if "unreadable" in outcomes else 1 if "differs" in outcomes else 0)
+
+
 @ticket.command("probe")
 @click.option("--try", "number", metavar="NUMBER", default="", help="Also try to write: an empty note on this ticket.")
 @SYSTEM

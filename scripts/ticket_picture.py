@@ -72,7 +72,13 @@ def applied(world: World) -> None:
 
 def draw(browser: str, url: str, folder: Path) -> None:
     """What a browser shows of an address."""
-    options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--disable-lcd-text", f"--user-data-dir={folder / 'profile'}")
+    options = (
+        "--headless",
+        "--no-sandbox",
+        "--hide-scrollbars",
+        "--disable-lcd-text",
+        f"--user-data-dir={folder / 'profile'}",
+    )
     size, shot = f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={RESULT}"
     subprocess.run([browser, *options, size, shot, url], check=True, capture_output=True, timeout=120)
 

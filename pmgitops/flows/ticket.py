@@ -1,4 +1,4 @@
-"""Tickets as pmgitops sees them: one of them with what the gate says, and what may be done at an instance."""
+"""Tickets as pmgitops sees them: with what the gate says, against the ledger, and what an instance lets it do."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from pmgitops.document import MAX_SIZE
 from pmgitops.errors import UsageError
 from pmgitops.flows import REQUESTS
 from pmgitops.flows.plan import Sight
+from pmgitops.ledger.book import Book
 from pmgitops.ledger.standing import Standing
 from pmgitops.load import RequestFile, name_of
 from pmgitops.model.finding import Finding
 from pmgitops.model.request import Ticket
 from pmgitops.model.ticket import TicketRecord
-from pmgitops.settings import Config
+from pmgitops.settings import Config, TicketSystem
 from pmgitops.source import WorkTree
 from pmgitops.tickets import gate, inquiry
 from pmgitops.tickets.probe import Check, Probed
 from pmgitops.tickets.probe import probe as probe_one
+from pmgitops.tickets.verify import Held, Verifier
+from pmgitops.tickets.verify import verify as verify_one
 
 # show
 
@@ -139,6 +142,30 @@ def _judged(config: Config, path: str, claim: gate.Claim, seen: gate.Seen) -> Ju
     if problem and not verdict.reasons:
         verdict = replace(verdict, reasons=(problem.message,))
     return Judged(claim.name, path, verdict)
+
+
+# verify
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The ledger held against the tickets of one request."""
+
+    name: str
+    held: tuple[Held, ...]
+
+
+def verify(config: Config, book: Book, instances: Mapping[str, Verifier], name: str) -> Verified:
+    """Hold everything that the ledger says of a request's tickets against them. UsageError where it knows none."""
+    stands = book[name]
+    if stands is None:
+        raise UsageError(f"the ledger knows no request {name}", hint="pmgitops status lists them all")
+    approved = {system: settings.approval for system, settings in _folded(config).items()}
+    return Verified(name, tuple(verify_one(stands, instances, approved)))
+
+
+def _folded(config: Config) -> dict[str, TicketSystem]:
+    return {name.casefold(): system for name, system in config.tickets.items()}
 
 
 # probe

@@ -1,4 +1,4 @@
-"""Tickets as pmgitops sees them, and what may be done at an instance: text and JSON."""
+"""Tickets as pmgitops sees them, the ledger against them, and what an instance lets it do: text and JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pmgitops.report.quoting import dumped, one_line, visible
 
 if TYPE_CHECKING:
-    from pmgitops.flows.ticket import Judged, Probing, Shown
+    from pmgitops.flows.ticket import Judged, Probing, Shown, Verified
     from pmgitops.model.ticket import Approval, Referred, TicketRecord, User
 
 # show
@@ -127,6 +127,24 @@ def _judged_json(judged: Judged) -> dict[str, Any]:
         "warns": judged.verdict.warns,
         "reasons": [*judged.verdict.reasons, *(finding.message for finding in judged.findings)],
     }
+
+
+# verify
+
+
+def verified_text(verified: Verified) -> str:
+    """A line for each thing that was held against its ticket, and under it what to do."""
+    lines = []
+    for held in verified.held:
+        lines.append(f"{held.outcome:10} {held.ticket}: {held.what}" + (f" {one_line(held.said)}" if held.said else ""))
+        if held.remedy:
+            lines.append(f"{'':10} do: {one_line(held.remedy)}")
+    return "\n".join(map(visible, lines)) or f"{verified.name} has no ticket"
+
+
+def verified_json(verified: Verified) -> str:
+    """For programs."""
+    return dumped({"name": verified.name, "held": [asdict(held) for held in verified.held]})
 
 
 # probe

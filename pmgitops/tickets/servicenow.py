@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from queue import LifoQueue
@@ -210,6 +211,19 @@ class ServiceNow:
                 code="mismatch",
                 commit=Commit.UNKNOWN,
             )
+
+    # What is verified
+
+    def repeated(self, link: TicketLink) -> frozenset[str]:
+        """The markers of ours that more than one work note of the ticket has; none where the journal is closed to us."""
+        query = f"element_id={_checked(_SYS_ID, link.sys_id)}^element=work_notes^ORDERBYDESCsys_created_on"
+        found: Counter[str] = Counter()
+        for page in range(_PAGES):
+            rows, total = self._journal(query, offset=page * _PAGE)
+            found.update(marker for row in rows for marker in set(MARKER.findall(str(row.get("value", "")))))
+            if (page + 1) * _PAGE >= total:
+                break
+        return frozenset(marker for marker, times in found.items() if times > 1)
 
     # What a probe tries
 

@@ -227,3 +227,109 @@ def test_an_instance_that_is_down_ends_with_6(stocked):
 
 def test_a_ticket_that_cannot_be_tried(stocked):
     assert "not there" in checks(stocked, "--try", "INC7654321", code=2)["write work notes on INC7654321"]["said"]
+
+
+# verify
+
+
+def held(world, code=0):
+    ran = world.run("ticket", "verify", "a", "--format", "json")
+    assert ran.code == code, ran
+    return json.loads(ran.out)["held"]
+
+
+@pytest.fixture
+def told(world):
+    """A request that was granted, with all its notes."""
+    world.request("a")
+    world.push("asked")
+    for step in (lambda: None, world.approve, lambda: world.control("POST", "advance", {"seconds": 5})):
+        step()
+        assert world.run("apply").code == 0
+    return world
+
+
+def journal(world):
+    return world.control("GET", f"tickets/{NUMBER}")["journal"]
+
+
+def test_the_ticket_has_what_the_ledger_says(told):
+    found = held(told)
+    assert {one["outcome"] for one in found} == {"same"}
+    assert found[0]["what"] == "the record"
+    assert sum(one["what"].startswith("the note") for one in found) == len(journal(told)) >= 4
+    assert told.run("ticket", "verify", "a").code == 0
+
+
+def test_a_ticket_that_was_changed_while_it_carries_access(told):
+    told.control("PATCH", f"tickets/{NUMBER}", {"state": "8"})
+    wrong = [one for one in held(told, code=1) if one["outcome"] != "same"]
+    assert [one["what"] for one in wrong] == ["the record"]
+    assert "is Canceled now" in wrong[0]["said"]
+    assert wrong[0]["remedy"]
+    assert "do: look at it" in told.run("ticket", "verify", "a").out
+
+
+def test_a_ticket_that_is_closed_after_the_access_has_ended(told):
+    told.control("POST", "advance", {"seconds": 3700})
+    told.run("apply")
+    told.control("PATCH", f"tickets/{NUMBER}", {"state": "7"})
+    assert {one["outcome"] for one in held(told)} == {"same", "changed"}
+
+
+def test_a_note_that_somebody_hid(told):
+    entry = journal(told)[1]
+    told.control("POST", "settings", {"hidden": [entry["sys_id"]]})
+    (wrong,) = [one for one in held(told, code=1) if one["outcome"] != "same"]
+    assert entry["value"].splitlines()[-1] in wrong["what"]
+    assert "was delivered, and is not there" in wrong["said"]
+
+
+def test_a_note_that_is_there_twice(told):
+    told.control("PATCH", f"tickets/{NUMBER}", {"work_notes": journal(told)[0]["value"]})
+    (wrong,) = [one for one in held(told, code=1) if one["outcome"] != "same"]
+    assert "more than once" in wrong["said"]
+
+
+def test_a_note_that_is_due(world):
+    world.request("a")
+    world.push("asked")
+    world.control("POST", "faults", {"do": "status", "status": 429, "method": "PATCH", "times": 0})
+    assert world.run("apply").code == 6
+    world.control("DELETE", "faults")
+    assert {one["outcome"] for one in held(world)} == {"same", "due"}
+
+
+def test_what_cannot_be_read_ends_with_6(told):
+    told.control("POST", "settings", {"journalReadable": False, "notesReadable": False})
+    (blind,) = [one for one in held(told, code=6) if one["outcome"] != "same"]
+    assert (blind["what"], blind["outcome"]) == ("the work notes", "unreadable")
+    assert "sys_journal_field" in blind["remedy"]
+
+    told.control("POST", "settings", {"apiClosed": ["*"]})
+    assert {one["outcome"] for one in held(told, code=6)} == {"unreadable"}
+
+
+def test_a_ticket_that_has_gone(told):
+    told.control("POST", "settings", {"hidden": [NUMBER]})
+    assert "is not there any more" in held(told, code=1)[0]["said"]
+
+
+def test_verifying_writes_nothing(told):
+    before = len([one for one in told.control("GET", "log")["log"] if one["method"] == "PATCH"])
+    told.run("ticket", "verify", "a")
+    assert len([one for one in told.control("GET", "log")["log"] if one["method"] == "PATCH"]) == before
+
+
+def test_a_request_that_the_ledger_does_not_know(told):
+    ran = told.run("ticket", "verify", "nothing")
+    assert (ran.code, "knows no request nothing" in ran.err) == (2, True)
+
+
+def test_a_request_without_a_ticket(world):
+    world.configure(tickets=False)
+    world.request("a")
+    world.push("asked")
+    world.run("apply")
+    ran = world.run("ticket", "verify", "a")
+    assert (ran.code, ran.out) == (0, "a has no ticket\n")
