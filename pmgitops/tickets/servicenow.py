@@ -215,7 +215,7 @@ class ServiceNow:
     # What is verified
 
     def repeated(self, link: TicketLink) -> frozenset[str]:
-        """The markers of ours that more than one work note of the ticket has; none where the journal is closed to us."""
+        """The markers of ours that more than one work note of the ticket has, as far as the journal is open to us."""
         query = f"element_id={_checked(_SYS_ID, link.sys_id)}^element=work_notes^ORDERBYDESCsys_created_on"
         found: Counter[str] = Counter()
         for page in range(_PAGES):

@@ -69,9 +69,7 @@ def verify(
     for link in links.values():
         reader = instances.get(link.system.casefold())
         if reader is None:
-            yield _unreadable(
-                link, "everything", f"{link.system} is not read here", "configure it, or give credentials"
-            )
+            yield _unreadable(link, "everything", f"{link.system} is not read here", "configure it under tickets")
             continue
         yield _record(stands, link, reader, approved.get(link.system.casefold(), ()))
         yield from _notes(stands, link, reader)
@@ -109,13 +107,14 @@ def _notes(stands: Standing, link: TicketLink, reader: Verifier) -> Iterator[Hel
     except RemoteError as error:
         yield _unreadable(link, "the work notes", str(error), error.hint)
         return
-    if not readable:
+    told = [one for one in stands.transitions if one.ticket and one.ticket.sys_id == link.sys_id]
+    attempted = any(marker_of(stands.name, link, one) in stands.notes for one in told)
+    if attempted and not readable:
         remedy = "grant a read ACL on sys_journal_field; `pmgitops ticket probe` tells what is missing"
         yield _unreadable(link, "the work notes", "no work note of any ticket is shown", remedy)
         return
-    for told in stands.transitions:
-        if told.ticket and told.ticket.sys_id == link.sys_id:
-            yield _note(stands, told, link, journal.markers, repeated)
+    for one in told:
+        yield _note(stands, one, link, journal.markers, repeated)
 
 
 def _note(
@@ -124,10 +123,8 @@ def _note(
     marker = marker_of(stands.name, link, told)
     what, status = f"the note {told.name} ({marker})", stands.notes.get(marker)
     if marker in repeated:
-        said = "is there more than once"
-        return Held(
-            link.number, what, "differs", said, "nothing: two runs raced, or a rule of the instance doubles notes"
-        )
+        remedy = "nothing: two runs raced, or a rule of the instance doubles notes"
+        return Held(link.number, what, "differs", "is there more than once", remedy)
     if marker in there:
         return Held(link.number, what, "same")
     if status == "delivered":

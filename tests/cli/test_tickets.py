@@ -292,6 +292,7 @@ def test_a_note_that_is_there_twice(told):
 
 
 def test_a_note_that_is_due(world):
+    world.control("PATCH", "tickets/INC0000007", {"work_notes": "called the customer"})
     world.request("a")
     world.push("asked")
     world.control("POST", "faults", {"do": "status", "status": 429, "method": "PATCH", "times": 0})
