@@ -101,7 +101,7 @@ class ServiceNow:
         rows, total = self._rows("/table/task", query, fields=[*_FIELDS], limit=2, display_value="all")
         for row in rows:
             _refuse_hidden(row, _JUDGED, number, _stored(row, "sys_class_name"))
-        if rows and total > len(rows):  # one that is kept from us has the number as well
+        if len(rows) == 1 and total > 1:  # one that is kept from us has the number as well
             rows.append({"number": number})
         return [_record(self.instance, row) for row in rows]
 

@@ -48,8 +48,8 @@ def seed_records(store: Store) -> None:
         "request": admin.insert("sc_request", {"number": "REQ0012345", "requested_for": "alex"}).sys_id,
         "opened_by": "alex", "state": "2", "approval": "requested",
     })  # fmt: skip
-    _approval(admin, item.sys_id, "sc_req_item", "approved")
     seed_order(admin, item)
+    _approval(admin, item.sys_id, "sc_req_item", "approved")  # last: what is known of the item here is from before it
 
 
 def _change(admin: Records, number: str, text: str, approval: str, now: datetime) -> None:
