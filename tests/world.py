@@ -88,11 +88,11 @@ class World:
         self.write("requests/README.md", "One file for each request.\n")
         self.push("founded")
 
-    def configure(self, extra: str = "", *, tickets: bool = True, gate: str = "required") -> None:
-        """Write pmgitops.yaml for the sandbox."""
+    def configure(self, extra: str = "", *, tickets: bool = True, gate: str = "required", system: str = "") -> None:
+        """Write pmgitops.yaml for the sandbox; `system` are more settings of its ticket system (`, name: value`)."""
         text = f"apiVersion: pmgitops/v1\ntargets:\n  permissions-management: {{endpoint: {self.sandbox.graph_url}}}\n"
         if tickets:
-            text += f"tickets:\n  ServiceNow: {{host: 'http://{self.sandbox.servicenow_host}', gate: {gate}}}\n"
+            text += f"tickets:\n  ServiceNow: {{host: 'http://{self.sandbox.servicenow_host}', gate: {gate}{system}}}\n"
         self.write("pmgitops.yaml", text + extra)
 
     def write(self, path: str, text: str) -> None:
