@@ -113,6 +113,59 @@ class TestCommits:
         assert told.at == datetime.fromtimestamp(1700000000, UTC)
 
 
+class TestAuthors:
+    """Who last made a file what it is."""
+
+    @pytest.fixture
+    def by(self, folder, commit, git, monkeypatch):
+        def make(who, files):
+            before = git(folder, "for-each-ref", "--format=%(objectname)", "refs/heads/main")
+            monkeypatch.setenv("GIT_AUTHOR_EMAIL", f"{who}@contoso.example")
+            tree = commit(files) + "^{tree}"
+            made = git(folder, "commit-tree", tree, *(["-p", before] if before else []), "-m", "x")
+            git(folder, "update-ref", "refs/heads/main", made)
+            return made
+
+        return make
+
+    def authors(self, folder, head, under="requests"):
+        repository = Repository(folder)
+        told = repository.authors(head, list(repository.blobs(head, under)))
+        return {path: who.partition("@")[0] for path, who in told.items()}
+
+    def test_is_who_changed_it_last(self, folder, by):
+        by("anna", {"requests/a": b"1", "requests/b": b"1", "other": b"1"})
+        by("bert", {"requests/a": b"1", "requests/b": b"2", "other": b"1"})
+        head = by("carl", {"requests/a": b"1", "requests/b": b"2", "requests/team/c": b"1", "other": b"2"})
+        assert self.authors(folder, head) == {"requests/a": "anna", "requests/b": "bert", "requests/team/c": "carl"}
+
+    def test_who_moves_or_restores_it_is(self, folder, by):
+        by("anna", {"requests/a": b"1"})
+        by("bert", {"requests/a": b"2"})
+        moved = by("carl", {"requests/x": b"2", "requests/a": None})
+        assert self.authors(folder, moved) == {"requests/x": "carl"}
+        restored = by("dora", {"requests/a": b"1"})
+        assert self.authors(folder, restored) == {"requests/a": "dora", "requests/x": "carl"}
+
+    def test_a_merge_is_not_unless_it_made_the_file(self, folder, by, git, monkeypatch):
+        base = by("anna", {"requests/a": b"0", "requests/b": b"0", "requests/c": b"0"})
+        one = by("bert", {"requests/a": b"1", "requests/b": b"0", "requests/c": b"1"})
+        git(folder, "update-ref", "refs/heads/main", base)
+        other = by("carl", {"requests/a": b"0", "requests/b": b"2", "requests/c": b"2"})
+        tree = git(
+            folder, "rev-parse", by("nobody", {"requests/a": b"1", "requests/b": b"2", "requests/c": b"3"}) + "^{tree}"
+        )
+        monkeypatch.setenv("GIT_AUTHOR_EMAIL", "dora@contoso.example")
+        merge = git(folder, "commit-tree", tree, "-p", one, "-p", other, "-m", "merged")
+        assert self.authors(folder, merge) == {"requests/a": "bert", "requests/b": "carl", "requests/c": "dora"}
+
+    def test_names_are_taken_as_they_are(self, folder, by):
+        head = by("anna", {f"requests/{name}": b"1" for name in ("@b", ":c", "ä", "a b", "x\ny")})
+        assert set(self.authors(folder, head).values()) == {"anna"}
+        assert len(self.authors(folder, head)) == 5
+        assert Repository(folder).authors(head, []) == {}
+
+
 class TestTrees:
     def test_lists_every_name_as_it_is(self, folder, commit):
         head = commit(AWKWARD)
