@@ -84,6 +84,14 @@ TICKET: Mapping[str, Any] = {
     "active": True,
     "approval": "approved",
     "shortDescription": "Replace the certificate of the payment service",
+    "submitters": ["alex@contoso.com"],
+    "openedBy": "alex@contoso.com",
+    "approvers": ["alexmanager@contoso.com"],
+    "planned": True,
+    "windowStart": "2026-01-15T08:00:00Z",
+    "windowEnd": "2026-01-15T18:00:00Z",
+    "configurationItem": "payment",
+    "assignmentGroup": "Cloud Operations",
 }
 
 CATALOG: Mapping[str, Any] = {
