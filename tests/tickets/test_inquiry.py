@@ -100,7 +100,8 @@ def test_an_answer_about_others_is_none(ours, instance):
     with pytest.raises(PermanentRemoteError) as raised:
         ours.users(["alex@contoso.com"])
     assert raised.value.code == "mismatch"
-    row = dict.fromkeys(("approver", "state", "sys_updated_by"), {"value": "x"}) | {"sysapproval": {"value": "b" * 32}}
+    values = {"approver": "x", "state": "x", "sys_updated_by": "x", "sysapproval": "b" * 32}
+    row = {name: {"value": value} for name, value in values.items()}
     instance.fault(**fault, path="/sysapproval_approver", body={"result": [row]})
     with pytest.raises(PermanentRemoteError) as raised:
         ours.approvals(["a" * 32])
