@@ -238,14 +238,15 @@ class Transport(requests.Session):
         """The whole body within the deadline and the cap; a read returns what has come, so a dripping body cannot hold
         us.
         """
-        place = _place(response.url)
         body = bytearray()
         while chunk := response.raw.read1(64 * 1024, decode_content=True):
             body += chunk
             if len(body) > self.most:
-                raise PermanentRemoteError(f"{place} answered with more than {self.most} bytes", code="oversize")
+                raise PermanentRemoteError(
+                    f"{_place(response.url)} answered with more than {self.most} bytes", code="oversize"
+                )
             if time.monotonic() > until:
-                raise TemporaryRemoteError(f"{place} did not finish in time", code="timeout.read")
+                raise TemporaryRemoteError(f"{_place(response.url)} did not finish in time", code="timeout.read")
         response._content = bytes(body)  # noqa: SLF001  # where requests itself keeps a body that has been read
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -418,11 +419,11 @@ def _date(text: str) -> datetime | None:
 
 def body_of(response: requests.Response, commit: Commit) -> dict[str, Any]:
     """The JSON object in an answer; a RemoteError where it is anything else (a login page, a cut body, a list)."""
-    place = _place(response.url)
     kind = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if kind != JSON_BODY:
         raise PermanentRemoteError(
-            f"{place} answered with {discreet(kind, 80) or 'no content type'} instead of JSON: not the API",
+            f"{_place(response.url)} answered with {discreet(kind, 80) or 'no content type'} instead of JSON: "
+            "not the API",
             hint="check the address; a login or maintenance page may stand in front of it",
             code="not-api",
             status=response.status_code,
@@ -432,11 +433,14 @@ def body_of(response: requests.Response, commit: Commit) -> dict[str, Any]:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
         raise TemporaryRemoteError(
-            f"{place} answered with broken JSON", code="broken", status=response.status_code, commit=commit
+            f"{_place(response.url)} answered with broken JSON",
+            code="broken",
+            status=response.status_code,
+            commit=commit,
         ) from None
     if not isinstance(body, dict):
         raise PermanentRemoteError(
-            f"{place} answered with JSON that is not an object",
+            f"{_place(response.url)} answered with JSON that is not an object",
             code="not-api",
             status=response.status_code,
             commit=commit,
