@@ -166,7 +166,8 @@ class Story:
             click.echo("\n".join(f"    {line}" for line in note.splitlines()) + "\n")
         told = [note.splitlines()[0].removeprefix("pmgitops: ") for note in ours]
         _hold(
-            told[0].startswith("this ticket") and told[-1] == "the access has ended", f"the ticket was told all: {told}"
+            told[0].startswith("this ticket") and told[-1].startswith("this request is over"),
+            f"the ticket was told all: {told}",
         )
         _hold(len(set(notes)) == len(notes), "no note stands twice")
 

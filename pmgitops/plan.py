@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -101,20 +102,27 @@ def make(
     desired: Mapping[str, Desired],
     standing: Mapping[str, Standing],
     render: Render,
+    forsaken: AbstractSet[str] = frozenset(),
 ) -> tuple[tuple[Change, ...], tuple[Held, ...]]:
-    """What has to be done about each name. `render` says why where no target takes a request."""
+    """What has to be done about each name. `render` says why where no target takes a request; the access of `forsaken`
+    requests is ended, whatever their files say.
+    """
     changes: list[Change] = []
     held: list[Held] = []
     holders = _holders(standing.values())
     for name in sorted(names):
         wanted, stands = desired.get(name), standing.get(name)
-        if isinstance(wanted, Held):
+        if stands and stands.holds and wanted and (name in forsaken or stands.forsaken):
+            decided: Change | Finding | None = _gone(name, stands, "its ticket does not carry it any more", "diverged")
+        elif isinstance(wanted, Held):
             held.append(wanted)
             continue
-        decided = (_adoption(wanted, stands) or _decide(wanted, stands)) if wanted else _gone(name, stands)
+        else:
+            decided = (_adoption(wanted, stands) or _decide(wanted, stands)) if wanted else _gone(name, stands)
         if isinstance(decided, Change) and decided.ends_access and stands:
             decided = _shared(decided, stands, holders)
-        if isinstance(decided, Change) and (decided.action in {"create", "replace"} or decided.adopts) and wanted:
+        rendered = isinstance(decided, Change) and (decided.action in {"create", "replace"} or decided.adopts)
+        if isinstance(decided, Change) and rendered and isinstance(wanted, RequestFile):
             decided = _rendered(decided, wanted, render)
         if isinstance(decided, Finding):
             held.append(Held(name, decided.path, (decided,)))
@@ -156,18 +164,23 @@ def _decide(wanted: RequestFile, stands: Standing | None) -> Change | Finding:
     return Change("replace", wanted.name, stands.target, why, revision, wanted.path, ends_access=not stands.canceling)
 
 
-def _gone(name: str, stands: Standing | None) -> Change | None:
+def _gone(
+    name: str,
+    stands: Standing | None,
+    why: str = "file gone",
+    reason: Literal["removed", "diverged"] = "removed",
+) -> Change | None:
     if stands is None or stands.withdrawn or (stands.ended and not stands.replaced):
         return None
-    cancel = Change("cancel", name, stands.target, "", stands.revision, stands.path)
+    cancel = Change("cancel", name, stands.target, "", stands.revision, stands.path, reason=reason)
     if not stands.holds:
-        return _because(cancel, "file gone; nothing was sent")
+        return _because(cancel, f"{why}; nothing was sent")
     if stands.canceling == "sent":
-        return Change("none", name, stands.target, "file gone; it is being ended", stands.revision, stands.path)
+        return Change("none", name, stands.target, f"{why}; it is being ended", stands.revision, stands.path)
     cancel = replace(cancel, ends_access=not stands.canceling)  # what is asked again was counted when first asked
     if stands.state in UNSURE:
-        return _because(cancel, f"file gone, {stands.state}: read back, then canceled if it is there")
-    return _because(cancel, f"file gone, {stands.state}: {_ending(stands)}")
+        return _because(cancel, f"{why}, {stands.state}: read back, then canceled if it is there")
+    return _because(cancel, f"{why}, {stands.state}: {_ending(stands)}")
 
 
 def _holders(standing: Iterable[Standing]) -> dict[str, set[str]]:

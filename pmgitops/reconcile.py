@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 import rfc8785
 
+from pmgitops import __version__
 from pmgitops.crew import Stopped, in_parallel, unless_stopped
 from pmgitops.errors import Commit, PermanentRemoteError, RemoteError, TemporaryRemoteError
 from pmgitops.ledger.book import Book, Clock
@@ -65,6 +66,15 @@ class Result:
         """The result as `apply` prints it."""
         shown = {"name": self.name, "action": self.action, "state": self.state, "remoteId": self.remote_id or None}
         return shown | ({"why": self.why} if self.why else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """By what a request may be sent: the ticket that carries it, and what the rules said."""
+
+    ticket: TicketLink | None
+    verdict: Mapping[str, Any]
+    """`policies`, the digest of the rules; `rules`, the ids of those that judged; `warnings`, findings as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +269,11 @@ class Reconciler:
         self,
         changes: Sequence[Change],
         files: Mapping[str, RequestFile],
-        tickets: Mapping[str, TicketLink],
+        leave: Mapping[str, Leave],
         commit: str,
         overtaken: Callable[[Sequence[Change]], Mapping[str, Sequence[Finding]]] = lambda _: {},
     ) -> list[Result]:
-        """Intend, send and record every change, a batch at a time.
+        """Intend, send and record every change, a batch at a time; `leave` is what each that begins goes by.
 
         `overtaken` tells of a batch, right before it is sent, which of its changes rest on what is not so any more, and
         what: those wait for the next run, which judges them again.
@@ -280,7 +290,7 @@ class Reconciler:
             results += [self._overtaken(change, late[change.name], commit) for change in batch if change.name in late]
             batch = [change for change in batch if change.name not in late]
             for change in batch:
-                self._intend(change, files, tickets, commit)
+                self._intend(change, files, leave, commit)
             lost = self.book.push()
             results += [_elsewhere(change) for change in batch if change.name in lost]
             results += self._send_all([change for change in batch if change.name not in lost])
@@ -328,20 +338,20 @@ class Reconciler:
         return bool(stands.owner) and stands.owner != self.owner and instant(stands.until) > now
 
     def _intend(
-        self, change: Change, files: Mapping[str, RequestFile], tickets: Mapping[str, TicketLink], commit: str
+        self, change: Change, files: Mapping[str, RequestFile], leave: Mapping[str, Leave], commit: str
     ) -> None:
         stands = self.book[change.name]
         if change.action == "create":
-            self._intend_to_submit(change, files[change.name], tickets.get(change.name), commit)
+            self._intend_to_submit(change, files[change.name], leave[change.name], commit)
         elif stands and stands.holds:
-            why = "removed" if change.action == "cancel" else "replaced"
+            why = "replaced" if change.action == "replace" else change.reason
             self.book.write(
                 change.name, "cancel-intended", why=why, commit=commit, owner=self.owner, until=self._until()
             )
         else:
             self.book.write(change.name, "withdrawn", commit=commit)
 
-    def _intend_to_submit(self, change: Change, wanted: RequestFile, ticket: TicketLink | None, commit: str) -> None:
+    def _intend_to_submit(self, change: Change, wanted: RequestFile, leave: Leave, commit: str) -> None:
         assert change.payload is not None, "a create is rendered when it is planned"
         correlation = f"pmgitops:{change.name}@{change.revision[:12]}"
         stands = self.book[change.name]
@@ -355,7 +365,10 @@ class Reconciler:
             correlation=correlation,
             owner=self.owner,
             until=self._until(),
-            **({"ticket": ticket.as_json()} if ticket else {}),
+            justification=wanted.request.justification or "",
+            tool=f"pmgitops {__version__}",
+            verdict=leave.verdict,
+            **({"ticket": leave.ticket.as_json()} if leave.ticket else {}),
         )
 
     def _send_all(self, changes: Sequence[Change]) -> list[Result]:

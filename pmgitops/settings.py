@@ -25,6 +25,7 @@ Gate = Literal["required", "warn", "off"]
 Demand = Literal["off", "declared", "required"]
 Switch = Literal["on", "off"]
 Party = Literal["submitter", "approver", "author", "robot"]
+OnDivergence = Literal["annotate", "hold", "cancel"]
 Kind = Literal["aws-policies", "aws-actions", "azure-actions", "azure-roles", "gcp-actions", "gcp-roles"]
 
 CONFIG = "pmgitops.yaml"
@@ -259,6 +260,14 @@ class TicketSystem(Value):
     """Whether a ticket carries one request only, for ever."""
     parallel: Annotated[int, Whole(1, 16)] = 4
     """Connections that are used at once, 1 to 16."""
+    on_divergence: OnDivergence = "annotate"
+    """What follows where a ticket is canceled, rejected, closed or loses its approval while it carries access: it is
+    recorded and noted (`annotate`), besides nothing more is sent under it (`hold`), or the access is ended (`cancel`).
+    """
+    note_limit: Annotated[int, Whole(1000, 32000)] = 4096
+    """The most characters of a note; what is longer stands in the attached evidence."""
+    correlation: Switch = "off"
+    """`on`: write the request's name to the ticket's `correlation_id` where that is empty."""
     forms: dict[FormName, Form] = Field(default_factory=dict)
     """For `pmgitops new --from-ticket`: the name (or sys_id) of a catalog item -> how its variables fill a request."""
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pmgitops.ledger.git import GitLedger
     from pmgitops.secrets import Secrets
     from pmgitops.targets.interface import Reader, Writer
+    from pmgitops.tickets.outbox import Counter
     from pmgitops.tickets.servicenow import ServiceNow
     from pmgitops.transport import Transport
 
@@ -263,7 +264,18 @@ def hand(
         stopping=stopping,
         parallel=space.config.limits.parallel,
     )
-    return Hand(reconciler, tickets)
+    return Hand(reconciler, counter(space.config, sight.desk.policies.templates, tickets))
+
+
+def counter(config: Config, templates: Mapping[str, str], tickets: Mapping[str, ServiceNow]) -> Counter:
+    """Where notes and files are handed in, with the trusted commit's wording."""
+    from pmgitops.tickets.notes import Wording  # noqa: PLC0415  # only where tickets are told
+    from pmgitops.tickets.outbox import Counter  # noqa: PLC0415
+
+    limits = {name.casefold(): system.note_limit for name, system in config.tickets.items()}
+    named = frozenset(name.casefold() for name, system in config.tickets.items() if system.correlation == "on")
+    hands = max((system.parallel for system in config.tickets.values()), default=1)
+    return Counter(tickets, hands, Wording(templates, limits), named)
 
 
 def readers(config: Config) -> dict[str, Reader]:

@@ -17,10 +17,9 @@ from pmgitops.load import RequestFile, passed_over
 from pmgitops.model.change import Change
 from pmgitops.model.finding import Finding
 from pmgitops.plan import Held, Plan
-from pmgitops.reconcile import Reconciler, Result
+from pmgitops.reconcile import Leave, Reconciler, Result
 from pmgitops.source import Repository
-from pmgitops.tickets import outbox
-from pmgitops.tickets.interface import TicketWriter
+from pmgitops.tickets import links, outbox
 
 LATEST = 9.0
 """Seconds after which a run that was told to end is over."""
@@ -56,7 +55,7 @@ class Hand:
     """What only `apply` holds: the writing halves."""
 
     reconciler: Reconciler
-    tickets: Mapping[str, TicketWriter] = field(default_factory=dict)
+    counter: outbox.Counter = field(default_factory=lambda: outbox.Counter({}))
 
 
 def at_rest(book: Book, head: str) -> bool:
@@ -107,6 +106,8 @@ class _Run:
 
         reconciler.take_over(names)
         self.results += reconciler.observe(names, known)
+        links.close(names, sight.book)
+        self._look_at_tickets(names)
         decision = self._decided(
             lambda: decide(sight, head, *desired(sight, _present(sight.repository, applied), head, names))
         )
@@ -117,10 +118,12 @@ class _Run:
         self._adopt(decision, known)
         self._carry_out(decision)
         self._succeed(decision, known)
+        standing = sight.book.load_open()
+        links.close(standing, sight.book)
         self.undelivered += outbox.deliver(
-            sight.book.load_open(),
+            standing,
             sight.book,
-            self.hand.tickets,
+            self.hand.counter,
             turn=outbox.Turn(reconciler.owner, reconciler.lease, reconciler.clock, reconciler.stopping),
         )
         self._unless_stopping()
@@ -137,6 +140,15 @@ class _Run:
             adopted = [one.name for one in self.results if one.action == "adopt" and one.outcome == "applied"]
             reconciler.observe(adopted, known)
 
+    def _look_at_tickets(self, names: AbstractSet[str]) -> None:
+        """Whether they still carry what was linked to them; what turned is recorded, and told."""
+        sight = self.sight
+        for turned in links.look(names, sight.book, sight.tickets, self.hand.reconciler.stopping):
+            stands = sight.book[turned.name]
+            where = (stands.state, stands.remote_id) if stands else ("", "")
+            outcome: Literal["followed", "failed"] = "followed" if turned.read else "failed"
+            self.results.append(Result(turned.name, "follow", where[0], outcome, where[1], turned.why))
+
     def _succeed(self, decision: Decision, known: datetime) -> None:
         """Send the successors of requests that were ended to be replaced: as soon as the end is seen, which is often at
         once.
@@ -144,6 +156,7 @@ class _Run:
         sight = self.sight
         replaced = [name for name, stands in sight.book.standings(decision.files).items() if stands.replaced]
         self.results += self.hand.reconciler.observe(replaced, known)
+        links.close(replaced, sight.book)
         ended = {name: decision.files[name] for name, stands in sight.book.standings(replaced).items() if stands.ended}
         self._carry_out(self._decided(lambda: decide(sight, self.head, ended)))
 
@@ -175,10 +188,18 @@ def _carry_out(sight: Sight, reconciler: Reconciler, decision: Decision, head: s
         if not one.passes
     ]
     passing = [one for one in decision.judgements if one.passes and one.change.action != "none"]
-    links = {one.change.name: one.verdict.record.link(one.verdict.system) for one in passing if one.verdict.record}
+    policies = sight.desk.policies
+    told = {"policies": policies.digest, "rules": sorted(rule.policy.id for rule in policies.policies)}
+    leave = {one.change.name: _leave(one, told) for one in passing}
     unsettled = reconciler.unsettled(decision.plan.changes)
-    carried = reconciler.carry_out([one.change for one in passing], decision.files, links, head, gone_by)
+    carried = reconciler.carry_out([one.change for one in passing], decision.files, leave, head, gone_by)
     return [*carried, *withheld, *held, *unsettled]
+
+
+def _leave(judgement: Judgement, judged_by: Mapping[str, Any]) -> Leave:
+    record = judgement.verdict.record
+    warnings = [{"rule": finding.rule, "message": finding.message} for finding in judgement.noted]
+    return Leave(record.link(judgement.verdict.system) if record else None, {**judged_by, "warnings": warnings})
 
 
 def _held(reconciler: Reconciler, held: Held, head: str) -> Result:

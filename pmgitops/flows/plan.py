@@ -15,7 +15,7 @@ from pmgitops.model.finding import Finding, Severity
 from pmgitops.model.ticket import TicketRecord
 from pmgitops.plan import Desired, Held, Plan, make
 from pmgitops.source import Blob, Repository
-from pmgitops.tickets import gate, inquiry
+from pmgitops.tickets import gate, inquiry, links
 from pmgitops.tickets.interface import TicketReader
 
 
@@ -103,7 +103,8 @@ def _standing_blobs(sight: Sight, head: str, names: Iterable[str]) -> set[Blob]:
 def decide(sight: Sight, head: str, desired: Mapping[str, Desired], strays: Sequence[Held] = ()) -> Decision:
     """The plan for what is desired at `head`, with what policies and the ticket gate say of each change."""
     standing = sight.book.standings([*desired, *sight.book.load_open()])
-    changes, unfit = make(desired, desired, standing, sight.desk.render)
+    forsaken = links.forsaken(standing.values(), sight.desk.config)
+    changes, unfit = make(desired, desired, standing, sight.desk.render, forsaken)
     held = (*unfit, *strays)
     files = {name: wanted for name, wanted in desired.items() if isinstance(wanted, RequestFile)}
     cases = _cases(sight, head, changes, files)
@@ -171,8 +172,11 @@ def _judged(sight: Sight, case: _Case, verdict: gate.Verdict) -> Judgement:
     wanted = case.wanted
     if wanted is None:
         return Judgement(case.change)
-    severity: Severity = "warning" if verdict.warns else "approval" if verdict.outcome == "deferred" else "error"
     at = ("ticketInfo", "ticketNumber")
+    held = links.held_by(sight.book[case.change.name], wanted.request.ticket_info, sight.desk.config)
+    if held:
+        return Judgement(case.change, deferred=(wanted.finding(at, "ticket", held, "approval"),))
+    severity: Severity = "warning" if verdict.warns else "approval" if verdict.outcome == "deferred" else "error"
     found = [
         *sight.desk.judge(wanted, change=case.change, ticket=verdict.record),
         *(wanted.finding(at, "ticket", reason, severity) for reason in verdict.reasons),

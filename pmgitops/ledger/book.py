@@ -53,6 +53,10 @@ class Book:
         """By the sys_id of a ticket, the names that it has ever carried."""
         return self._ledger.carried(tickets)
 
+    def histories(self, names: Iterable[str]) -> dict[str, tuple[Event, ...]]:
+        """The events of these requests as they were last pushed or read."""
+        return self._ledger.histories(names)
+
     def run(self) -> dict[str, Any]:
         """The last applied commit and the targets' watermarks."""
         last = self._ledger.last(RUN)

@@ -12,13 +12,17 @@ Events of a request, in the order in which they may come:
 | `imported` | as `intended` but for the lease; remoteId, state, since | the target had it already; nothing was sent |
 | `unknown` | why | the outcome of the send is not known; read back by every run, never sent again by itself |
 | `failed` | why, code, again | the target certainly did not take it; tried again after `again` |
-| `cancel-intended` | why (`removed`, `replaced`), owner, until | about to be ended |
+| `cancel-intended` | why (`removed`, `replaced`, `diverged`), owner, until | about to be ended |
 | `cancel-sent` | | the target took the cancellation |
 | `cancel-failed` | why, again | it did not, or may not have; asked again after `again` |
 | `observed` | id, state, detail, transitions, modified | what the target reported |
 | `note-pending` | marker, transition, owner?, until? | the ticket is about to be told, by its owner alone until then |
 | `note-released` | marker | it was not told after all |
 | `note-delivered`, `note-unknown` | marker, transition | it was told; nobody can say |
+| `attachment-pending`, ... | as with notes, and sha256 | the same of a file; its marker is the file's name |
+| `diverged` | why, orphaned | the ticket is not what it was when it was pinned, or not there any more |
+| `in-order` | | it is again what it was |
+| `closing` | | the access has ended: the ticket gets the evidence, and is told so last |
 """
 
 from __future__ import annotations
@@ -45,8 +49,11 @@ State = Literal[
     "failed",
 ]
 NoteStatus = Literal["pending", "delivered", "unknown"]
+Link = Literal["linked", "annotated", "closing", "closed-out", "diverged", "orphaned", "unknown"]
 
 ENDED: frozenset[State] = frozenset({"completed", "rejected", "canceled"})
+EVIDENCED = frozenset({"linked", "closed-out"})
+"""The transitions with which the ticket gets a file."""
 UNSURE: frozenset[State] = frozenset({"intended", "unknown"})
 """Something of the request may be at the target: read back before anything else."""
 
@@ -64,6 +71,8 @@ class Transition:
     detail: str = ""
     ticket: TicketLink | None = None
     """The ticket that carried the access when it happened; a later revision may name another."""
+    seq: int = 0
+    """The event that told of it, in the request's history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class Standing:
     grants: tuple[str, ...] = ()
     """The single permissions; another request may hold some of them too."""
     identity: str = ""
+    justification: str = ""
     owner: str = ""
     until: str = ""
     """Until then (UTC) the request belongs to `owner`."""
@@ -104,6 +114,12 @@ class Standing:
     teller: str = ""
     telling_until: str = ""
     """Until then (UTC) only `teller` writes notes for this request."""
+    divergence: tuple[str, ...] = ()
+    """How the ticket differs from what was pinned, in words; empty where it is in order."""
+    orphaned: bool = False
+    """The ticket is not there any more, or not for us."""
+    closing: Literal["", "closing", "closed-out"] = ""
+    """How far the ticket's link has come since the access ended."""
     since: str = ""
     """When the revision was intended (UTC)."""
     observed: datetime | None = None
@@ -130,14 +146,51 @@ class Standing:
 
     @property
     def notes_due(self) -> bool:
-        """Whether the ticket has not been told everything yet."""
+        """Whether the ticket has not been told, or given, everything yet."""
         told = sum(status == "delivered" for status in self.notes.values())
-        return told < sum(transition.ticket is not None for transition in self.transitions)
+        owed = sum(1 + (happened.name in EVIDENCED) for happened in self.transitions if happened.ticket)
+        return told < owed
+
+    @property
+    def forsaken(self) -> bool:
+        """Ended, or being ended, because its ticket does not carry it any more."""
+        return bool(self.canceling) and not self.removed and not self.replaced
+
+    @property
+    def tied(self) -> bool:
+        """Whether there is a ticket to keep an eye on."""
+        return self.ticket is not None and self.closing != "closed-out"
+
+    @property
+    def over(self) -> bool:
+        """Whether a ticket has nothing to carry any more."""
+        return self.ended or self.withdrawn
+
+    @property
+    def to_close(self) -> bool:
+        """Whether the access is over and its ticket's link is not being closed out yet."""
+        return self.ticket is not None and not self.closing and self.over
 
     @property
     def open(self) -> bool:
         """Whether a run has to look at this request even though its file did not change."""
-        return self.notes_due or (not self.withdrawn and (not self.ended or self.replaced))
+        return self.notes_due or self.to_close or (not self.withdrawn and (not self.ended or self.replaced))
+
+    @property
+    def link(self) -> Link | None:
+        """Where the link to the ticket stands; None where there is none."""
+        if self.ticket is None:
+            return None
+        if self.closing == "closed-out":
+            return "closed-out"
+        if self.divergence:
+            return "orphaned" if self.orphaned else "diverged"
+        if "unknown" in self.notes.values():
+            return "unknown"
+        if self.closing or self.to_close:
+            return "closing"
+        told = [happened for happened in self.transitions if happened.ticket and happened.revision == self.revision]
+        return "annotated" if len(told) > 1 else "linked"
 
     @property
     def stood(self) -> bool:
@@ -180,7 +233,9 @@ def after(before: Standing, event: Event) -> Standing:
 
 def _judged(before: Standing, event: Event) -> Standing:
     state: State = "refused" if event.event == "refused" else "deferred"
-    fresh = Standing(before.name, transitions=before.transitions, notes=before.notes, ticket=before.ticket)
+    fresh = Standing(before.name, transitions=before.transitions, notes=before.notes)
+    if before.ticket and not before.withdrawn:
+        fresh = replace(fresh, ticket=before.ticket, divergence=before.divergence, orphaned=before.orphaned)
     return replace(
         fresh,
         state=state,
@@ -211,6 +266,7 @@ def _intended(before: Standing, event: Event) -> Standing:
         access=data["access"],
         grants=tuple(data.get("grants", ())),
         identity=data["identity"],
+        justification=data.get("justification", ""),
         owner=data["owner"],
         until=data["until"],
         attempts=before.attempts if same else 0,
@@ -219,8 +275,13 @@ def _intended(before: Standing, event: Event) -> Standing:
         notes=before.notes,
         since=event.at,
     )
-    another = ticket and (before.ticket is None or ticket.sys_id != before.ticket.sys_id)
-    return _told(fresh, "linked", event.at) if another else fresh
+    if ticket is None or before.ticket is None:
+        return _told(fresh, "linked", event) if ticket else fresh
+    # Each revision is a link of its own; sent once more after it failed, it is the same one.
+    goes_on = ticket.sys_id == before.ticket.sys_id and same and not before.closing
+    if not goes_on:
+        return _told(fresh, "linked", event)
+    return replace(fresh, divergence=before.divergence, orphaned=before.orphaned)
 
 
 def _claimed(before: Standing, event: Event) -> Standing:
@@ -229,7 +290,7 @@ def _claimed(before: Standing, event: Event) -> Standing:
 
 def _submitted(before: Standing, event: Event) -> Standing:
     now = replace(before, state="submitted", remote_id=event.data["remoteId"], owner="", until="", attempts=0, why="")
-    return _told(now, "submitted", event.at)
+    return _told(now, "submitted", event)
 
 
 def _imported(before: Standing, event: Event) -> Standing:
@@ -250,7 +311,7 @@ def _imported(before: Standing, event: Event) -> Standing:
         notes=before.notes,
         since=data["since"],  # its changes are read from then on
     )
-    return _told(now, "submitted", event.at)
+    return _told(now, "submitted", event)
 
 
 def _unknown(before: Standing, event: Event) -> Standing:
@@ -271,12 +332,12 @@ def _failed(before: Standing, event: Event) -> Standing:
 
 
 def _cancel_intended(before: Standing, event: Event) -> Standing:
-    removed = event.data["why"] == "removed"
+    why = event.data["why"]
     return replace(
         before,
         canceling="intended",
-        removed=removed,
-        replaced=not removed,
+        removed=why == "removed",
+        replaced=why == "replaced",
         owner=event.data["owner"],
         until=event.data["until"],
     )
@@ -306,16 +367,19 @@ def _observed(before: Standing, event: Event) -> Standing:
     for word in words:
         # The first `submitted` was told when the target took the request.
         if word not in before.words and word != "submitted":
-            now = _told(now, word, event.data["modified"], "/".join(words))
+            now = _told(now, word, event, event.data["modified"], "/".join(words))
     return now
 
 
 def _note(before: Standing, event: Event) -> Standing:
+    status = _NOTES[event.event.partition("-")[2]]
+    last = event.event == "note-delivered" and event.data["transition"] == "closed-out"
     return replace(
         before,
-        notes={**before.notes, event.data["marker"]: _NOTES[event.event]},
+        notes={**before.notes, event.data["marker"]: status},
         teller=event.data.get("owner", ""),
         telling_until=event.data.get("until", ""),
+        closing="closed-out" if last and before.closing else before.closing,
     )
 
 
@@ -324,19 +388,29 @@ def _note_released(before: Standing, event: Event) -> Standing:
     return replace(before, notes=notes, teller="", telling_until="")
 
 
-_NOTES: dict[str, NoteStatus] = {
-    "note-pending": "pending",
-    "note-delivered": "delivered",
-    "note-unknown": "unknown",
-}
+_NOTES: dict[str, NoteStatus] = {"pending": "pending", "delivered": "delivered", "unknown": "unknown"}
 
 
-def _told(now: Standing, name: str, at: str, detail: str = "") -> Standing:
+def _diverged(before: Standing, event: Event) -> Standing:
+    orphaned = bool(event.data["orphaned"])
+    now = replace(before, divergence=tuple(event.data["why"]), orphaned=orphaned)
+    return now if orphaned else _told(now, "diverged", event, detail="; ".join(now.divergence))
+
+
+def _in_order(before: Standing, event: Event) -> Standing:
+    return _told(replace(before, divergence=(), orphaned=False), "inOrder", event)
+
+
+def _closing(before: Standing, event: Event) -> Standing:
+    return _told(replace(before, closing="closing"), "closed-out", event)
+
+
+def _told(now: Standing, name: str, event: Event, at: str = "", detail: str = "") -> Standing:
     occurrence = 1 + sum(
         told.name == name and told.revision == now.revision and told.remote_id == now.remote_id
         for told in now.transitions
     )
-    told = Transition(name, now.revision, now.remote_id, occurrence, at, detail, now.ticket)
+    told = Transition(name, now.revision, now.remote_id, occurrence, at or event.at, detail, now.ticket, event.seq)
     return replace(now, transitions=(*now.transitions, told))
 
 
@@ -358,6 +432,13 @@ _STEPS = {
     "note-released": _note_released,
     "note-delivered": _note,
     "note-unknown": _note,
+    "attachment-pending": _note,
+    "attachment-released": _note_released,
+    "attachment-delivered": _note,
+    "attachment-unknown": _note,
+    "diverged": _diverged,
+    "in-order": _in_order,
+    "closing": _closing,
 }
 
 

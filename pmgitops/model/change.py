@@ -27,6 +27,8 @@ class Change:
     """Whether something at the target is canceled or revoked; what the limit on cancellations counts."""
     adopts: bool = False
     """Whether the ledger takes over what stands at the target already; nothing is sent."""
+    reason: Literal["removed", "diverged"] = "removed"
+    """Why access is ended for good: its file is gone, or its ticket does not carry it any more."""
 
     def as_json(self) -> dict[str, Any]:
         """The change as `plan` prints it."""

@@ -137,7 +137,17 @@ class TicketRecord:
 
     def link(self, system: str) -> TicketLink:
         """The tie that is kept: the record pinned by its sys_id, and what was read when it was judged."""
-        return TicketLink(system, self.instance, self.table, self.sys_id, self.number, self.state_label, self.digest)
+        return TicketLink(
+            system,
+            self.instance,
+            self.table,
+            self.sys_id,
+            self.number,
+            self.state_label,
+            self.digest,
+            self.approval,
+            str(self.active).lower(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +162,19 @@ class TicketLink:
     state: str
     snapshot: str
     """Digest of the record as it was judged."""
+    approval: str = ""
+    """Its approval then, as it is stored."""
+    active: str = ""
+    """`true` where it was open then."""
+
+    def same(self, other: TicketLink | None) -> bool:
+        """Whether both are tied to one record, however it looked when they were."""
+        return other is not None and (self.instance, self.sys_id) == (other.instance, other.sys_id)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> TicketLink:
         """The link as the ledger wrote it."""
-        return cls(**{name: str(data[name]) for name in cls.__slots__})
+        return cls(**{name: str(data[name]) for name in cls.__slots__ if name in data})
 
     def as_json(self) -> dict[str, str]:
         """The link as the ledger writes it."""

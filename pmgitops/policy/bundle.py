@@ -6,7 +6,8 @@ One broken policy makes the bundle unsafe, for what cannot be judged is refused.
 * policy        an expression, a message or an id that is wrong
 * policy-data   data.yaml speaks of something that is not there
 * policy-cases  a rule without an example that it lets pass, or without one that it refuses
-* policy-file   neither a policy (`*.yaml`) nor one of the files that are passed over; or no policy at all
+* policy-file   neither a policy (`*.yaml`), nor the template of a note, nor passed over; or no policy at all
+* policy-template  the template of a note that will not do; the built-in one stands in for it
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pmgitops.model.problem import nearest
 from pmgitops.model.request import AnyRequest
 from pmgitops.model.scalars import instant_text
 from pmgitops.model.ticket import TicketRecord
+from pmgitops.policy import notes
 from pmgitops.policy.declared import plain
 from pmgitops.policy.engine import Absent, Engine, Failed, Fault, Outcome, Situation, Tables
 from pmgitops.policy.facts import (
@@ -89,6 +91,8 @@ class Bundle:
     engine: Engine = field(repr=False)
     context: Mapping[str, Any] = field(repr=False)
     """What messages know besides the facts: `data`."""
+    templates: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The templates of notes, by what they are for."""
     kept: Any = field(default=None, repr=False)
     """All rules as one question, which nearly every request answers with yes; None where they are too many for one."""
 
@@ -263,10 +267,11 @@ def _children(value: Any, head: str) -> Iterable[tuple[str | int, Any]]:
 def load(files: Iterable[tuple[str, bytes]], *, proofread: bool = False) -> Bundle:
     """The bundle in these files (path, content) of `policies/`, with everything that is wrong with them.
 
-    `proofread`: messages too, for whoever writes policies. Judging does without: a message decides nothing, and one
-    that cannot be written says so in its finding.
+    `proofread`: messages and templates too, for whoever writes policies. Judging does without: they decide nothing, a
+    message that cannot be written says so in its finding, and a template that cannot has a built-in one to stand in.
     """
     content = {path: data for path, data in sorted(files) if not passed_over(path)}
+    templates = {path: content.pop(path) for path in list(content) if notes.is_template(path)}
     findings = [
         Finding(path, 1, 1, "policy-file", "is not read; a policy's name ends in .yaml")
         for path in content
@@ -286,10 +291,13 @@ def load(files: Iterable[tuple[str, bytes]], *, proofread: bool = False) -> Bund
     findings += _same_ids(policies)
     if not written:
         findings.append(Finding(data_path, 1, 1, "policy-file", "no policy; without one, nothing is allowed"))
+    if proofread:
+        findings += [finding for path, text in templates.items() for finding in notes.findings(path, text)]
     if data_document and not findings:
         findings += _exceptions_of_nothing(data_path, data_document, data, {rule.policy.id for rule in policies})
     kept = engine.together((rule.policy.applies, rule.policy.require) for rule in policies)
-    return Bundle(tuple(policies), data, tuple(sorted(findings)), engine, {"data": lists}, kept)
+    wordings = {notes.stem(path): text.decode("utf-8-sig", "replace") for path, text in templates.items()}
+    return Bundle(tuple(policies), data, tuple(sorted(findings)), engine, {"data": lists}, wordings, kept)
 
 
 def tables(data: Data) -> Tables:

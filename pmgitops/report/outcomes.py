@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pmgitops.ledger.standing import Standing
 from pmgitops.report.quoting import dumped, one_line, visible
@@ -37,7 +37,7 @@ def status_text(standings: Sequence[Standing]) -> str:
             stands.state,
             stands.target,
             stands.remote_id,
-            stands.ticket.number if stands.ticket else "",
+            f"{stands.ticket.number} ({stands.link})" if stands.ticket else "",
             one_line(_explained(stands)),
         )
         for stands in standings
@@ -59,16 +59,28 @@ def status_json(standings: Sequence[Standing]) -> str:
             "target": stands.target,
             "state": stands.state,
             "remoteId": stands.remote_id or None,
-            "ticket": {"number": stands.ticket.number, "sysId": stands.ticket.sys_id, "state": stands.ticket.state}
-            if stands.ticket
-            else None,
+            "ticket": _ticket(stands),
         }
         for stands in standings
     ]
     return dumped(body)
 
 
+def _ticket(stands: Standing) -> dict[str, Any] | None:
+    """`state` is the link's, `recordState` the ticket's own as it was when it was pinned, `why` how it has turned."""
+    if stands.ticket is None:
+        return None
+    ticket = {"number": stands.ticket.number, "sysId": stands.ticket.sys_id, "state": stands.link}
+    why = {"why": list(stands.divergence)} if stands.divergence else {}
+    return ticket | {"recordState": stands.ticket.state} | why
+
+
 def _explained(stands: Standing) -> str:
+    explained = _reason(stands)
+    return "; ".join([*stands.divergence, *([explained] if explained else [])])
+
+
+def _reason(stands: Standing) -> str:
     if stands.findings:
         return "; ".join(str(finding["message"]) for finding in stands.findings)
     if stands.state == "unknown":

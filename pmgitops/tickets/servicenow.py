@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from queue import LifoQueue
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -25,12 +25,12 @@ from pmgitops.errors import Commit, PermanentRemoteError, RemoteError
 from pmgitops.model.item import OrderedItem
 from pmgitops.model.ticket import Approval, Referred, TicketLink, TicketRecord, User, UserOrWhy
 from pmgitops.tickets.answers import failed
-from pmgitops.tickets.interface import Journal
+from pmgitops.tickets.interface import Journal, StoredFile
 from pmgitops.tickets.login import Session
+from pmgitops.tickets.markers import MARKER
 from pmgitops.tickets.probe import Glance
 from pmgitops.tickets.roles import to_read
 
-MARKER = re.compile(r"pmgitops/1 [0-9a-f]{32}")
 _FIELDS = ("sys_id", "sys_class_name", "number", "state", "active", "approval", "short_description")
 _JUDGED = _FIELDS[:-1]
 """Those without which nothing can be said of a ticket."""
@@ -65,6 +65,11 @@ _ME = "90d1921e5f510100a9ad2572f2b477fe"
 _NO_LINKS = {"sysparm_exclude_reference_link": True}
 _SOME = 50
 """Tickets or identities that one call asks about."""
+_FILE = re.compile(r"pmgitops-[0-9a-f]{12}-[A-Za-z-]{1,40}-[0-9a-f]{16}\.json")
+_Way = Literal["journal", "record", "blind"]
+"""Where the work notes of a class are seen: in the journal table, on the record alone, or nowhere."""
+_NAME = 100
+"""The most characters of `correlation_id`."""
 _PAGE = 200
 _PAGES = 10
 """At most so many pages of a ticket's work notes are searched, newest first."""
@@ -91,6 +96,9 @@ class ServiceNow:
             self._idle.put(None)  # made when it is first needed
         self._idle.put(self._client)
         self._journal_open: bool | None = None
+        self._files_open: bool | None = None
+        self._shown: dict[str, _Way] = {}
+        self._told: set[str] = set()
         self._users: dict[str, UserOrWhy] = {}
 
     # What the gate reads
@@ -169,12 +177,39 @@ class ServiceNow:
         rows, _ = self._rows("/table/sys_user", f"sys_idDYNAMIC{_ME}", fields=names, limit=2)
         return User(*(_stored(rows[0], name) for name in names)) if len(rows) == 1 else None
 
+    def pinned(self, links: Sequence[TicketLink]) -> dict[str, TicketRecord]:
+        """The records of these links as they are now, by sys_id, whatever class they have come to; many in a call."""
+        found: dict[str, TicketRecord] = {}
+        for some in _chunks(sorted({_checked(_SYS_ID, link.sys_id) for link in links})):
+            query = f"sys_idIN{','.join(some)}"
+            rows, _ = self._rows("/table/task", query, fields=[*_FIELDS], limit=len(some), display_value="all")
+            records = {record.sys_id: record for record in (_record(self.instance, row) for row in rows)}
+            if not records.keys() <= set(some):  # a term of a query that is not understood is ignored
+                raise PermanentRemoteError(f"{self.instance} answered for other records than asked", code="mismatch")
+            found |= records
+        return found
+
     # What the outbox reads and writes
 
     def markers(self, link: TicketLink) -> Journal:
         """Our markers among the work notes: from the journal table, or where that is closed to us from the record
-        itself.
+        itself. Which of them shows anything is learnt from what is seen, class by class, and not asked again.
         """
+        way = self._shown.get(link.table)
+        found, seen = (set[str](), 0) if way == "record" else self._journaled(link)
+        if seen:
+            way = self._shown[link.table] = "journal"
+        elif way in {None, "record"}:
+            text = self._displayed_notes(link)
+            found.update(MARKER.findall(text))
+            if text:
+                way = self._shown[link.table] = "record"
+            elif way is None and link.sys_id in self._told:
+                way = self._shown[link.table] = "blind"  # there is a note for certain, and nothing shows it
+        return Journal(frozenset(found), readable=way in {"journal", "record"})
+
+    def _journaled(self, link: TicketLink) -> tuple[set[str], int]:
+        """Our markers in the journal table, and how many entries were seen."""
         found: set[str] = set()
         seen = 0
         query = f"element_id={_checked(_SYS_ID, link.sys_id)}^element=work_notes^ORDERBYDESCsys_created_on"
@@ -186,14 +221,12 @@ class ServiceNow:
             # Rows that we may not see are taken out after a page was cut: a short page need not be the last.
             if (page + 1) * _PAGE >= total:
                 break
-        if not seen:
-            text = self._displayed_notes(link)
-            found.update(MARKER.findall(text))
-            seen = len(text)
-        return Journal(frozenset(found), readable=bool(seen))
+        return found, seen
 
     def sees_notes(self) -> bool:
         """Whether any ticket's work notes are seen; asked once, since it counts only after something went wrong."""
+        if not {"journal", "record"}.isdisjoint(self._shown.values()):
+            return True
         if self._journal_open is None:
             self._journal_open = bool(self._journal("element=work_notes", limit=10, count=False)[0])
         return self._journal_open
@@ -211,6 +244,72 @@ class ServiceNow:
                 code="mismatch",
                 commit=Commit.UNKNOWN,
             )
+        self._told.add(link.sys_id)
+
+    def correlate(self, link: TicketLink, name: str) -> None:
+        """One PATCH of `correlation_id` and `correlation_display`, where both are empty: who came first keeps them."""
+        path = f"/table/{_checked(_TABLE, link.table)}"
+        fields = ["correlation_id", "correlation_display"]
+        rows, _ = self._rows(path, f"sys_id={_checked(_SYS_ID, link.sys_id)}", fields=fields, limit=1)
+        if rows and [_stored(rows[0], field) for field in fields] == ["", ""]:
+            body = {"correlation_id": f"pmgitops:{name}"[:_NAME], "correlation_display": "pmgitops"}
+            self._call(path, "PATCH", f"/{link.sys_id}", body)
+
+    # Files
+
+    def attachments(self, link: TicketLink, name: str) -> list[StoredFile]:
+        """The ticket's files of exactly this name; `hash` is what ServiceNow says their SHA-256 is."""
+        query = (
+            f"table_name={_checked(_TABLE, link.table)}^table_sys_id={_checked(_SYS_ID, link.sys_id)}"
+            f"^file_name={_checked(_FILE, name)}"
+        )
+        rows, _ = self._rows("/attachment", query, limit=_PAGE)
+        files = [_file(row) for row in rows if _stored(row, "table_sys_id") == link.sys_id]
+        self._files_open = True if files else self._files_open
+        return [file for file in files if file.name == name]
+
+    def sees_files(self) -> bool:
+        """Whether any ticket's files are seen; asked once, as `sees_notes`."""
+        if self._files_open is None:
+            self._files_open = bool(self._rows("/attachment", "sys_idISNOTEMPTY", limit=10, count=False)[0])
+        return self._files_open
+
+    def attach(self, link: TicketLink, name: str, content: bytes) -> StoredFile:
+        """One upload of raw bytes, never repeated here; `pysnow`'s own reads a path and tells of no failure."""
+        params = {
+            "table_name": _checked(_TABLE, link.table),
+            "table_sys_id": _checked(_SYS_ID, link.sys_id),
+            "file_name": _checked(_FILE, name),
+        }
+
+        def call() -> Any:
+            with self._borrowed() as client:
+                resource = client.resource(api_path="/attachment")
+                resource.parameters.add_custom(params)
+                return resource.request("POST", path_append="/file", data=content).one()
+
+        row = _plainly(call, commit=Commit.UNKNOWN)
+        if not isinstance(row, dict) or (_stored(row, "table_sys_id"), _stored(row, "file_name")) != (
+            link.sys_id,
+            name,
+        ):
+            raise PermanentRemoteError(
+                f"{self.instance} answered for another file than {name}", code="mismatch", commit=Commit.UNKNOWN
+            )
+        return _file(row)
+
+    def fetch(self, file: StoredFile) -> bytes:
+        """A file's content."""
+
+        def call() -> Any:
+            path = f"/{_checked(_SYS_ID, file.sys_id)}/file"
+            with self._borrowed() as client:
+                resource = client.resource(api_path="/attachment")
+                answer = resource.request("GET", path_append=path, headers={"Accept": "*/*"})
+                return answer._response.content  # noqa: SLF001  # pysnow has no other way to what is not JSON
+
+        content = _plainly(call)
+        return content if isinstance(content, bytes) else b""
 
     # What is verified
 
@@ -403,6 +502,10 @@ def _user(row: Mapping[str, Any], field: str) -> User | None:
 def _referred(row: Mapping[str, Any], field: str) -> Referred | None:
     sys_id = _stored(row, field)
     return Referred(sys_id, _shown(row, field)) if sys_id else None
+
+
+def _file(row: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(_stored(row, "sys_id"), _stored(row, "file_name"), _stored(row, "hash"))
 
 
 def _record(instance: str, row: Mapping[str, Any], table: str = "") -> TicketRecord:

@@ -14,7 +14,7 @@ from pmgitops.errors import RemoteError
 from pmgitops.ledger.standing import Standing, Transition
 from pmgitops.model.ticket import Approval, TicketLink, TicketRecord
 from pmgitops.tickets.interface import Journal
-from pmgitops.tickets.notes import marker_of
+from pmgitops.tickets.markers import marker_of
 
 Outcome = Literal["same", "due", "changed", "differs", "unreadable"]
 """As the ledger says; not told yet; another record than was judged, which is no harm once the access has ended; not as

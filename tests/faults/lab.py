@@ -29,7 +29,9 @@ from pmgitops.ledger.standing import Standing
 from pmgitops.load import RequestFile, load
 from pmgitops.sandbox import Sandbox
 from pmgitops.source import Repository
-from pmgitops.tickets.notes import due, marker_of
+from pmgitops.tickets.evidence import attachment
+from pmgitops.tickets.markers import marker_of
+from pmgitops.tickets.notes import due
 from tests.faults.proxy import Proxy, Script, nothing
 from tests.faults.runner import Runner
 from tests.world import Ran, World, git
@@ -259,6 +261,12 @@ class Lab(World):
         rows = [row for number in tickets for row in self.control("GET", f"tickets/{number}")["journal"]]
         return Counter(marker for row in rows for marker in re.findall(r"pmgitops/1 [0-9a-f]{32}", row["value"]))
 
+    def attached(self) -> Counter[tuple[str, str]]:
+        """How often each file is attached to any ticket: its name and its digest."""
+        tickets = [ticket["number"] for ticket in self.control("GET", "tickets")["tickets"]]
+        rows = [row for number in tickets for row in self.control("GET", f"tickets/{number}")["attachments"]]
+        return Counter((row["file_name"], row["hash"]) for row in rows)
+
     def final(self) -> dict[str, Any]:
         """Where everything ended up, but for ids and times: equal for every history of the same wishes."""
         told = {
@@ -287,20 +295,31 @@ class Lab(World):
         for name, stands in standings.items():
             holds = {request["id"] for request in self.remote() if request["status"] in LIVE}
             assert (stands.remote_id in holds) is (stands.holds), f"{name}: {stands}\n{story}"
-            assert not due(stands), f"{name} has notes due\n{story}"
         with self.ledger() as ledger:
             assert list(ledger.verify_all()) == [], story
+            histories = ledger.histories(standings)
+        for name, stands in standings.items():
+            assert not due(stands, histories[name]), f"{name} has notes due\n{story}"
         notes = self.journaled()
         assert max(notes.values(), default=1) == 1, (
             f"{[marker for marker, count in notes.items() if count > 1]}\n{story}"
         )
         owed = {
-            marker_of(stands.name, stands.ticket, told)
+            marker_of(stands.name, told.ticket, told)
             for stands in standings.values()
-            if stands.ticket
             for told in stands.transitions
+            if told.ticket
         }
         assert notes.keys() == owed, story
+        files = self.attached()
+        assert max(files.values(), default=1) == 1, f"{[name for name, count in files.items() if count > 1]}\n{story}"
+        given = {
+            file.file: file.sha256
+            for name, stands in standings.items()
+            for told in stands.transitions
+            if (file := attachment(stands, told, histories[name]))
+        }
+        assert files.keys() == set(given.items()), story
 
 
 def _text(path: Path) -> str:

@@ -41,7 +41,9 @@ class Exchange:
         ticket = self.path.startswith("/api/")
         if self.method == "GET":
             return "ticket-read" if ticket else "read"
-        return "note" if ticket else "cancel" if self.path.endswith("/cancelAll") else "send"
+        if ticket:
+            return "file" if self.path.startswith("/api/now/attachment/") else "note"
+        return "cancel" if self.path.endswith("/cancelAll") else "send"
 
 
 Script = Callable[[Exchange], str]

@@ -51,7 +51,7 @@ def test_while_sending(lab: Lab, how: int) -> None:
 
 
 @SIGNALS
-@pytest.mark.parametrize("kind", ["ticket-read", "read", "note", "send"])
+@pytest.mark.parametrize("kind", ["ticket-read", "read", "note", "file", "send"])
 def test_while_a_service_hangs(lab: Lab, how: int, kind: str) -> None:
     """A service that never answers holds up no ending; reads are left at once, writes are given a moment."""
     requests(lab, 2)
@@ -68,6 +68,23 @@ def test_while_a_service_hangs(lab: Lab, how: int, kind: str) -> None:
     assert ended(lab, how, hangs, kind=kind) < (3 if "read" in kind else 10)
     lab.deadline = 1.0
     lab.proxy.hang_up()
+    lab.settle()
+    lab.holds()
+
+
+@SIGNALS
+@pytest.mark.parametrize("kind", ["note", "file"])
+def test_while_it_waits_to_look_again(lab: Lab, how: int, kind: str) -> None:
+    """After a write that was not answered a ticket is looked at for more than a minute: nobody has to wait for that."""
+    requests(lab, 1)
+    assert lab.apply().code == 0
+    lab.request("r-1", policy="P1")
+    lab.push("one more")
+    lab.haste = 1.0
+
+    assert ended(lab, how, lambda exchange: "reset-before" if exchange.kind == kind else "", kind=kind) < 10
+
+    lab.haste = 100.0
     lab.settle()
     lab.holds()
 

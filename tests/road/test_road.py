@@ -32,6 +32,7 @@ def test_from_merge_to_the_end(world: World) -> None:
         "pmgitops: access is being taken away",
         "pmgitops: access was taken away",
         "pmgitops: the access has ended",
+        "pmgitops: this request is over; nothing more will follow",
     ]
 
 
@@ -199,7 +200,10 @@ def test_each_ticket_is_told_what_happened_under_it(world: World) -> None:
     assert world.run("apply").code == 0
     assert world.run("apply").code == 0
 
-    assert world.notes()[-1] == "pmgitops: the request was canceled"
+    assert world.notes()[-2:] == [
+        "pmgitops: the request was canceled",
+        "pmgitops: this request is over; nothing more will follow",
+    ]
     assert world.notes(other) == [
         "pmgitops: this ticket carries an access request",
         "pmgitops: the request was submitted",

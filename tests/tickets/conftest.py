@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from pmgitops.ledger.git import GitLedger
 from pmgitops.model.scalars import instant_text
 from pmgitops.sandbox import Sandbox
 from pmgitops.source import Repository
-from pmgitops.tickets import outbox
+from pmgitops.tickets import links, notes, outbox
 from pmgitops.tickets.login import Session, judge
 from pmgitops.tickets.servicenow import ServiceNow
 from tests.world import World, git
@@ -62,6 +63,10 @@ class Instance:
 
     def change(self, number, **fields):
         self.control("PATCH", f"tickets/{number}", fields)
+
+    def files(self, number):
+        """The ticket's attachments, oldest first."""
+        return self.control("GET", f"tickets/{number}")["attachments"]
 
     def notes(self, number):
         """The ticket's work notes, oldest first."""
@@ -131,6 +136,8 @@ class Runs:
         self.pauses = []
         self.now = datetime(2026, 1, 15, 9, tzinfo=UTC)
         self.meanwhile = lambda: None
+        self.wording = notes.Wording()
+        self.named = frozenset()
 
     def book(self):
         ledger = GitLedger(
@@ -161,13 +168,28 @@ class Runs:
         """One run; what it could not deliver."""
         book = self.book()
         names = book.load_open()
-        undelivered = outbox.deliver(names, book, {"servicenow": client or self.client}, pause=self._pause)
+        links.close(names, book)
+        undelivered = outbox.deliver(names, book, self.counter(client), pause=self._pause)
         assert book.standings(names) == self.book().standings(names)
         return undelivered
 
-    def statuses(self, name):
+    def counter(self, client=None):
+        writers = {"servicenow": client or self.client}
+        return outbox.Counter(writers, wording=self.wording, named=self.named)
+
+    def due(self, name, book=None):
+        """What the tickets of a request have not certainly got."""
+        book = book or self.book()
+        return notes.due(book[name], book.histories([name])[name], self.wording)
+
+    def all(self, name):
+        """What the tickets of a request are due, or have got."""
+        book = self.book()
+        return notes.due(replace(book[name], notes={}), book.histories([name])[name], self.wording)
+
+    def statuses(self, name, kind="pmgitops/1 "):
         """What the ledger says of each note."""
-        return list(self.book()[name].notes.values())
+        return [status for marker, status in self.book()[name].notes.items() if marker.startswith(kind)]
 
     def _pause(self, seconds):
         self.pauses.append(seconds)
@@ -189,6 +211,9 @@ def intended(name, link, revision="4" * 64):
             "access": "1 policy in AWS account 956987887735",
             "grants": [],
             "identity": "alex@contoso.com",
+            "justification": "I need to add a user to a group",
+            "tool": "pmgitops 0.1.0",
+            "verdict": {"policies": "e" * 64, "rules": ["short-lived"], "warnings": []},
             "owner": "somebody",
             "until": until,
             "ticket": link.as_json(),

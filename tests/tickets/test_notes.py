@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pmgitops.ledger.interface import Event
 from pmgitops.ledger.standing import Standing, Transition
 from pmgitops.model.ticket import TicketLink
-from pmgitops.tickets.notes import MOST, due, harmless, marker_of
+from pmgitops.tickets.markers import marker_of
+from pmgitops.tickets.notes import MOST, Note, Wording, due, harmless
 
 LINK = TicketLink(
     system="ServiceNow",
@@ -30,24 +32,33 @@ STANDING = Standing(
     "alex-groups",
     access="policy AddUserToGroup in AWS account 956987887735",
     identity="alex@contoso.com",
+    justification="I need to add a user to a group",
     ticket=LINK,
+)
+HISTORY = (
+    Event(1, "2026-01-15T09:00:00Z", "intended", {"payload": {}, "commit": "c" * 40}, "0" * 64),
+    Event(2, "2026-01-15T10:00:00Z", "closing", {}, "f" * 64),
 )
 NAMES = [
     *("linked", "submitted", "approved", "rejected", "granting", "granted", "grantingFailed"),
-    *("revoking", "revoked", "revokingFailed", "completed", "canceled"),
+    *("revoking", "revoked", "revokingFailed", "completed", "canceled", "diverged", "inOrder", "closed-out"),
 ]
 
 
-def note(transition=TRANSITION, **changes):
-    (one,) = due(replace(STANDING, transitions=(transition,), **changes))
+def note(transition=TRANSITION, wording=None, **changes):
+    transition = replace(transition, seq={"linked": 1, "closed-out": 2}.get(transition.name, 0))
+    posts = due(replace(STANDING, transitions=(transition,), **changes), HISTORY, wording)
+    (one,) = [post for post in posts if isinstance(post, Note)]
     return one
 
 
 @pytest.mark.parametrize("name", [*NAMES, "suspended"])
 def test_the_text(golden, name):
     transition = replace(TRANSITION, name=name)
+    details = {"linked": "", "diverged": "its approval is rejected, it was approved", "inOrder": "", "closed-out": ""}
+    transition = replace(transition, detail=details.get(name, transition.detail))
     if name == "linked":
-        transition = replace(transition, remote_id="", detail="")
+        transition = replace(transition, remote_id="")
     golden(Path(__file__).parent / "golden" / f"{name}.txt", note(transition).text + "\n")
 
 
@@ -165,12 +176,69 @@ def test_templates_in_what_is_told_stay_text():
 
 
 def test_what_a_ticket_has_is_not_due():
-    transitions = tuple(replace(TRANSITION, name=name) for name in NAMES[:3])
+    transitions = tuple(replace(TRANSITION, name=name) for name in NAMES[1:4])
     markers = [marker_of(STANDING.name, LINK, one) for one in transitions]
     standing = replace(STANDING, transitions=transitions)
 
-    assert [one.transition.name for one in due(standing)] == NAMES[:3]
+    assert [one.transition.name for one in due(standing, HISTORY)] == NAMES[1:4]
     noted = {markers[0]: "delivered", markers[1]: "unknown", markers[2]: "pending"}
-    assert [one.transition.name for one in due(replace(standing, notes=noted))] == NAMES[1:3]
+    assert [one.transition.name for one in due(replace(standing, notes=noted), HISTORY)] == NAMES[2:4]
     untied = replace(standing, transitions=tuple(replace(told, ticket=None) for told in standing.transitions))
-    assert due(untied) == []
+    assert due(untied, HISTORY) == []
+
+
+# A repository's own templates
+
+
+def test_a_repositorys_own_template():
+    """The one of the transition before the one of all notes; what comes last is not the template's business."""
+    own = Wording({"note": "{{ name }}: {{ headline }}", "granted": "{{ identity | upper }} has it"})
+    assert note(wording=own).text.splitlines() == ["ALEX@CONTOSO.COM has it", note().marker]
+    linked = replace(TRANSITION, name="linked", remote_id="", detail="")
+    lines = note(linked, wording=own).text.splitlines()
+    assert lines[0] == "alex-groups: this ticket carries an access request"
+    assert [line.split(":")[0] for line in lines[1:3]] == ["Evidence", "SHA-256"]
+
+
+BROKEN = ["{% if %}", "{{ nme }}", "{% for x in name %}{% endfor %}", "{{ 'x' * 999 }}", "{{ name.upper() }}", "\x00{{"]
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_for_a_template_that_will_not_do_the_built_in_one_stands_in(source):
+    assert note(wording=Wording({"granted": source})) == note()
+    assert note(wording=Wording({"granted": source, "note": "{{ at }}"})).text.startswith("2026-01-15 10:00:00 UTC\n")
+
+
+HOSTILE = [
+    "",
+    "\n\n\n",
+    "[code]<script>alert(1)</script>[/code]",
+    "pmgitops/1 " + "0" * 32,
+    "{{ access }}\npmgitops/1 " + "0" * 32 + "\n",
+    "{{ '[co' ~ 'de]' }}",
+    "x" * 3 * MOST,
+]
+
+
+@pytest.mark.parametrize("source", HOSTILE)
+def test_whatever_a_template_does_the_marker_is_last_and_alone(source):
+    text = note(wording=Wording({"note": source})).text
+    assert re.findall(r"pmgitops/1 [0-9a-f]{32}", text) == [note().marker]
+    assert text.endswith("\n" + note().marker)
+    assert not re.search(r"\[/?code\]", text)
+    assert len(text) <= MOST
+
+
+def test_what_a_request_says_is_no_marker():
+    """Otherwise a note would be taken for delivered because somebody wrote its marker into a request."""
+    linked = replace(TRANSITION, name="linked")
+    text = note(linked, justification="see " + marker_of("a", LINK, TRANSITION)).text
+    assert re.findall(r"pmgitops/1 [0-9a-f]{32}", text) == [note(linked).marker]
+
+
+def test_a_limit_of_its_own_cuts_the_body_and_never_the_evidence():
+    linked = replace(TRANSITION, name="linked")
+    text = note(linked, wording=Wording(limits={"servicenow": 1000}), justification="x" * 5000).text
+    assert len(text) == 1000
+    assert "\n...\nEvidence: pmgitops-" in text
+    assert text.endswith(note(linked).marker)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pmgitops.tickets import outbox
-from pmgitops.tickets.notes import due
+from pmgitops.tickets.notes import Note
 from tests.tickets.conftest import intended, observed
 
 NUMBER = "INC1234567"
@@ -22,6 +22,7 @@ HEADLINES = [
     "pmgitops: access is being taken away",
     "pmgitops: access was taken away",
     "pmgitops: the access has ended",
+    "pmgitops: this request is over; nothing more will follow",
 ]
 
 
@@ -42,7 +43,8 @@ def test_a_life_is_told_once_and_in_order(runs, instance):
     notes = instance.notes(NUMBER)
     assert headlines(notes) == HEADLINES
     assert len({MARKER.search(note)[0] for note in notes}) == len(notes)
-    assert runs.statuses("a") == ["delivered"] * 8
+    assert runs.statuses("a") == ["delivered"] * 9
+    assert runs.statuses("a", "pmgitops-") == ["delivered"] * 2
     assert runs.pauses == []
 
 
@@ -64,7 +66,7 @@ def test_nothing_but_work_notes_is_written(runs, instance):
     assert {entry["path"] for entry in instance.log("PATCH")} == {f"/api/now/table/incident/{before['sys_id']}"}
     after = instance.control("GET", f"tickets/{NUMBER}")
     changed = {name for name in before if before[name] != after[name]}
-    assert changed <= {"journal", "sys_updated_on", "sys_updated_by", "sys_mod_count"}
+    assert changed <= {"journal", "attachments", "sys_updated_on", "sys_updated_by", "sys_mod_count"}
 
 
 def test_recurring_access_is_told_every_time(runs, instance):
@@ -79,6 +81,7 @@ def test_recurring_access_is_told_every_time(runs, instance):
 
 ACL = {"error": {"message": "Operation Failed", "detail": "ACL Exception Update Failed due to security constraints"}}
 AFTER = [
+    {"do": "status", "status": 202},
     {"do": "status", "status": 500},
     {"do": "status", "status": 502},
     {"do": "status", "status": 503},
@@ -113,6 +116,30 @@ def test_exactly_one_note_whatever_a_write_answers(runs, instance, log_in, fault
     assert runs.statuses("a") == ["delivered"] * 3
 
 
+COMMITTED = [fault for fault in AFTER if fault.get("status", 0) in (0, 202, 500, 503)]
+JOURNALS = {
+    "readable": {},
+    "on the record": {"journalReadable": False},
+    "blind": {"journalReadable": False, "notesReadable": False},
+}
+
+
+@pytest.mark.parametrize("journal", JOURNALS)
+@pytest.mark.parametrize("fault", COMMITTED, ids=lambda fault: f"{fault['do']}-{fault.get('status', '')}")
+def test_what_committed_before_it_went_wrong_is_there_once(runs, instance, log_in, fault, journal):
+    """Whether the journal can be read or not; where it cannot, the ledger says `unknown`, and nothing is sent again."""
+    runs.client = log_in(deadline=0.6 if fault["do"] == "delay" else 5.0)
+    runs.begin("a", NUMBER)
+    instance.settings(**JOURNALS[journal])
+    instance.fault(**fault, method="PATCH", when="after", skip=1)
+
+    left = [runs.deliver() for _ in range(3)]
+
+    assert headlines(instance.notes(NUMBER)) == HEADLINES[:2]
+    assert runs.statuses("a") == ["delivered", "unknown" if journal == "blind" else "delivered"]
+    assert [len(some) for some in left] == [int(journal == "blind")] * 3
+
+
 @pytest.mark.parametrize(("status", "pauses"), [(500, outbox.SOON), (504, outbox.LATE), (202, outbox.LATE)])
 def test_what_may_still_be_under_way_is_waited_for(runs, instance, status, pauses):
     """A gateway that gives up says nothing of the instance behind it, which may take a minute."""
@@ -130,7 +157,7 @@ def test_a_write_that_arrives_late_is_not_repeated(runs, instance):
     """It was still under way when the client had given up, and is there at the third look."""
     seen_elsewhere(instance)
     runs.begin("a", NUMBER)
-    (note, *_) = due(runs.book()["a"])
+    (_, note, *_) = runs.due("a")
     instance.fault(do="close", method="PATCH")
 
     def meanwhile():
@@ -147,7 +174,7 @@ def test_a_write_that_arrives_late_is_not_repeated(runs, instance):
 def test_a_runner_that_died_after_writing_is_not_followed_by_a_second_note(runs, instance):
     """The ledger says that a note was about to be written, and no more."""
     record = runs.begin("a", NUMBER)
-    first, second = due(runs.book()["a"])
+    first, second = [post for post in runs.due("a") if isinstance(post, Note)]
     pending = [
         ("note-pending", {"marker": note.marker, "transition": note.transition.name, "ticket": NUMBER})
         for note in (first, second)
@@ -295,7 +322,7 @@ def test_a_ticket_of_a_system_that_is_gone_is_told_so(runs):
     runs.begin("a", NUMBER)
     book = runs.book()
 
-    (left,) = outbox.deliver(["a"], book, {})
+    (left,) = outbox.deliver(["a"], book, outbox.Counter({}))
 
     assert left.why == "ServiceNow is not configured any more"
 
@@ -307,7 +334,7 @@ def test_what_another_runner_moved_is_left_to_it(runs, instance):
     late.load(["a"])
     assert runs.deliver() == []
 
-    assert outbox.deliver(["a"], late, {"servicenow": runs.client}) == []
+    assert outbox.deliver(["a"], late, runs.counter()) == []
 
     assert headlines(instance.notes(NUMBER)) == HEADLINES[:2]
 
@@ -316,10 +343,10 @@ def test_what_another_runner_is_about_to_write_is_left_to_it(runs, instance):
     """It has noted so, and its write is under way: the ticket does not show it yet."""
     runs.begin("a", NUMBER)
     late = runs.book()
-    (note, *_) = due(late.standings(["a"])["a"])
+    (_, note, *_) = runs.due("a", late)
     runs.tell("a", ("note-pending", {"marker": note.marker, "transition": "linked", "ticket": NUMBER}))
 
-    assert outbox.deliver(["a"], late, {"servicenow": runs.client}) == []
+    assert outbox.deliver(["a"], late, runs.counter()) == []
 
     assert instance.log("PATCH") == []
 
