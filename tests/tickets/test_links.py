@@ -20,7 +20,8 @@ def linked(world):
     """An active request under an approved change, and how a ticket system is configured."""
 
     def make(setting="annotate", gate="required", **ticket):
-        world.configure(f"    onDivergence: {setting}\n    pattern: ^(INC|CHG)[0-9]{{7}}$\n", gate=gate)
+        off = "".join(f"    {what}: off\n" for what in ("submitter", "approver", "window"))
+        world.configure(f"    onDivergence: {setting}\n{off}", gate=gate)
         text = (
             (world.clone / "pmgitops.yaml")
             .read_text()
