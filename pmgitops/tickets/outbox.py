@@ -128,7 +128,7 @@ def _next(queue: list[Post]) -> list[Post]:
 
 def _queues(names: Iterable[str], book: Book, wording: Wording) -> dict[str, list[Post]]:
     """What each request's tickets are due, oldest first."""
-    owing = {name: stands for name, stands in book.standings(names).items() if stands.notes_due}
+    owing = {name: stands for name, stands in book.standings(sorted(names)).items() if stands.notes_due}
     histories = book.histories(owing)
     return {name: due(stands, histories[name], wording) for name, stands in owing.items()}
 
