@@ -344,7 +344,7 @@ def ticket_show(folder: Path, number: str, request: str, system: str, form: str)
 @formats("text", "json")
 @click.pass_obj
 def ticket_verify(folder: Path, name: str, form: str) -> None:
-    """Hold the ledger against the request's ticket: its notes, its record.
+    """Hold the ledger against the request's ticket: its record, its notes, its files.
 
     Exits with 1 where they differ, with 6 where the ticket cannot be read.
     """

@@ -19,7 +19,7 @@ from tests.world import ENVIRONMENT, World
 
 RESULT = Path(__file__).parents[1] / "docs" / "servicenow-ticket.png"
 NUMBER = "CHG0031234"
-WIDTH, HEIGHT = 1000, int(os.environ.get("HEIGHT", "860"))
+WIDTH, HEIGHT = 1000, int(os.environ.get("HEIGHT", "750"))
 
 
 def main() -> None:

@@ -161,7 +161,7 @@ def verify(config: Config, book: Book, instances: Mapping[str, Verifier], name: 
     if stands is None:
         raise UsageError(f"the ledger knows no request {name}", hint="pmgitops status lists them all")
     approved = {system: settings.approval for system, settings in _folded(config).items()}
-    return Verified(name, tuple(verify_one(stands, instances, approved)))
+    return Verified(name, tuple(verify_one(stands, book.histories([name])[name], instances, approved)))
 
 
 def _folded(config: Config) -> dict[str, TicketSystem]:

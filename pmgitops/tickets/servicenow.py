@@ -183,6 +183,8 @@ class ServiceNow:
         for some in _chunks(sorted({_checked(_SYS_ID, link.sys_id) for link in links})):
             query = f"sys_idIN{','.join(some)}"
             rows, _ = self._rows("/table/task", query, fields=[*_FIELDS], limit=len(some), display_value="all")
+            for row in rows:
+                _refuse_hidden(row, _JUDGED, "tickets", _stored(row, "sys_class_name"))
             records = {record.sys_id: record for record in (_record(self.instance, row) for row in rows)}
             if not records.keys() <= set(some):  # a term of a query that is not understood is ignored
                 raise PermanentRemoteError(f"{self.instance} answered for other records than asked", code="mismatch")

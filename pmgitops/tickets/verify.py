@@ -1,4 +1,4 @@
-"""The ledger held against the tickets: is every note there once, and is the record still what was judged?
+"""The ledger held against the tickets: is every note and file there once, and is the record still what was judged?
 
 Nothing is written. The proof is in the second copy: whoever administers the instance can change a ticket, and whoever
 pushes the ledger's branch can add to it, and neither can do the other's.
@@ -6,14 +6,17 @@ pushes the ledger's branch can add to it, and neither can do the other's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pmgitops.errors import RemoteError
+from pmgitops.ledger.interface import Event
 from pmgitops.ledger.standing import Standing, Transition
 from pmgitops.model.ticket import Approval, TicketLink, TicketRecord
-from pmgitops.tickets.interface import Journal
+from pmgitops.tickets.evidence import Attachment, attachment
+from pmgitops.tickets.interface import Journal, StoredFile
 from pmgitops.tickets.markers import marker_of
 
 Outcome = Literal["same", "due", "changed", "differs", "unreadable"]
@@ -35,6 +38,15 @@ class Verifier(Protocol):
         """As for the outbox."""
 
     def sees_notes(self) -> bool:
+        """As for the outbox."""
+
+    def attachments(self, link: TicketLink, name: str) -> Sequence[StoredFile]:
+        """As for the outbox."""
+
+    def sees_files(self) -> bool:
+        """As for the outbox."""
+
+    def fetch(self, file: StoredFile) -> bytes:
         """As for the outbox."""
 
     def repeated(self, link: TicketLink) -> Collection[str]:
@@ -60,10 +72,13 @@ class Held:
 
 
 def verify(
-    stands: Standing, instances: Mapping[str, Verifier], approved: Mapping[str, Collection[str]]
+    stands: Standing,
+    history: Sequence[Event],
+    instances: Mapping[str, Verifier],
+    approved: Mapping[str, Collection[str]],
 ) -> Iterator[Held]:
-    """Everything that the ledger says of the request's tickets. `approved` are, by ticket system, the classes whose
-    approvals were part of what was judged.
+    """Everything that the ledger says of the request's tickets. `history` is the request's, whole; `approved` are, by
+    ticket system, the classes whose approvals were part of what was judged.
     """
     links = {told.ticket.sys_id: told.ticket for told in stands.transitions if told.ticket}
     for link in links.values():
@@ -73,6 +88,9 @@ def verify(
             continue
         yield _record(stands, link, reader, approved.get(link.system.casefold(), ()))
         yield from _notes(stands, link, reader)
+        for told in _told(stands, link):
+            if file := attachment(stands, told, history):
+                yield _file(stands, file, reader)
 
 
 def _record(stands: Standing, link: TicketLink, reader: Verifier, approved: Collection[str]) -> Held:
@@ -107,7 +125,7 @@ def _notes(stands: Standing, link: TicketLink, reader: Verifier) -> Iterator[Hel
     except RemoteError as error:
         yield _unreadable(link, "the work notes", str(error), error.hint)
         return
-    told = [one for one in stands.transitions if one.ticket and one.ticket.sys_id == link.sys_id]
+    told = _told(stands, link)
     attempted = any(marker_of(stands.name, link, one) in stands.notes for one in told)
     if attempted and not readable:
         remedy = "grant a read ACL on sys_journal_field; `pmgitops ticket probe` tells what is missing"
@@ -115,6 +133,10 @@ def _notes(stands: Standing, link: TicketLink, reader: Verifier) -> Iterator[Hel
         return
     for one in told:
         yield _note(stands, one, link, journal.markers, repeated)
+
+
+def _told(stands: Standing, link: TicketLink) -> list[Transition]:
+    return [told for told in stands.transitions if told.ticket and told.ticket.sys_id == link.sys_id]
 
 
 def _note(
@@ -134,6 +156,33 @@ def _note(
         remedy = "nobody knows whether it was written: look at the ticket; it is never sent again by itself"
         return Held(link.number, what, "differs", "may have been sent, and is not there", remedy)
     return Held(link.number, what, "due", "is not delivered yet; the next `pmgitops apply` does it")
+
+
+def _file(stands: Standing, file: Attachment, reader: Verifier) -> Held:
+    """A file, by its content: it is read again and hashed, and the ledger makes it again."""
+    number, what, status = file.link.number, f"the file {file.file}", stands.notes.get(file.marker)
+    try:
+        stored = reader.attachments(file.link, file.file)
+        digests = {hashlib.sha256(reader.fetch(one)).hexdigest() for one in stored}
+        seen = bool(stored) or status is None or reader.sees_files()
+    except RemoteError as error:
+        return _unreadable(file.link, what, str(error), error.hint)
+    if not seen:
+        return _unreadable(file.link, what, "no file of any ticket is shown", "grant a read ACL on sys_attachment")
+    if len(stored) > 1:
+        remedy = "nothing: two runs raced; delete one of them if you like"
+        return Held(number, what, "differs", "is there more than once", remedy)
+    if digests:
+        if digests == {file.sha256}:
+            return Held(number, what, "same")
+        said = f"has the SHA-256 {digests.pop()}, and not {file.sha256}"
+        return Held(number, what, "differs", said, "ask the instance's administrator who changed it")
+    if status == "delivered":
+        remedy = "ask the instance's administrator who removed it; the ledger makes the same file again"
+        return Held(number, what, "differs", "was attached, and is not there", remedy)
+    if status == "unknown":
+        return Held(number, what, "differs", "may have been sent, and is not there", "look at the ticket")
+    return Held(number, what, "due", "is not attached yet; the next `pmgitops apply` does it")
 
 
 def _unreadable(link: TicketLink, what: str, why: str, remedy: str) -> Held:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
+import requests
 
 NUMBER = "INC1234567"
 
@@ -289,6 +291,47 @@ def test_a_note_that_is_there_twice(told):
     told.control("PATCH", f"tickets/{NUMBER}", {"work_notes": journal(told)[0]["value"]})
     (wrong,) = [one for one in held(told, code=1) if one["outcome"] != "same"]
     assert "more than once" in wrong["said"]
+
+
+def attached(world):
+    return world.control("GET", f"tickets/{NUMBER}")["attachments"]
+
+
+def files(found):
+    return [one for one in found if one["what"].startswith("the file")]
+
+
+def test_files_are_read_again_and_hashed(told):
+    (evidence,) = attached(told)
+    (file,) = files(held(told))
+    assert (file["what"], file["outcome"]) == (f"the file {evidence['file_name']}", "same")
+
+
+def test_a_file_that_was_removed(told):
+    (evidence,) = attached(told)
+    told.control("POST", "settings", {"hidden": [evidence["sys_id"]]})
+    found = held(told, code=6)
+    assert "no file of any ticket is shown" in files(found)[0]["said"]
+
+    other = told.control("GET", "tickets/INC0000007")
+    requests.post(
+        f"{told.sandbox.url}/api/now/attachment/file",
+        params={"table_name": "incident", "table_sys_id": other["sys_id"], "file_name": "x.txt"},
+        headers={"Content-Type": "text/plain", "Accept": "application/json"},
+        auth=("pmgitops", "sandbox"),
+        data=b"x",
+        timeout=10,
+    ).raise_for_status()
+    (wrong,) = [one for one in held(told, code=1) if one["outcome"] != "same"]
+    assert "was attached, and is not there" in wrong["said"]
+
+
+def test_a_file_whose_content_is_another(told):
+    body = '{"forged": true}'
+    told.control("POST", "faults", {"do": "status", "status": 200, "body": body, "path": "/file$", "times": 0})
+    (wrong,) = [one for one in held(told, code=1) if one["outcome"] != "same"]
+    assert hashlib.sha256(body.encode()).hexdigest() in wrong["said"]
+    assert "administrator" in wrong["remedy"]
 
 
 def test_a_note_that_is_due(world):

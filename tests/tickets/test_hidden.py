@@ -133,3 +133,13 @@ def test_two_of_one_number_of_which_one_is_hidden(judged, ours, instance):
 
     assert verdict.outcome == "refused"
     assert "several numbered INC1234567" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("field", ["state", "active", "approval"])
+def test_a_pinned_ticket_that_is_half_seen_has_not_turned(ours, instance, field):
+    """What a link is held against is not known then, which is not a change."""
+    link = ours.find(NUMBER)[0].link("ServiceNow")
+    instance.settings(unreadable=[field])
+    with pytest.raises(PermanentRemoteError) as error:
+        ours.pinned([link])
+    assert error.value.code == "unreadable"
