@@ -26,6 +26,8 @@ PACKAGE = Path(__file__).parent
 WHO = {"alex": "alex@contoso.com", "manager": "alexmanager@contoso.com"}
 BRANCH = "alex/access"
 SIX = 6
+CHANGE = ("azure-roles", "CHG0030002")
+"""The request that stands on a change which nobody has approved yet, and that change."""
 
 FIXED = {  # what Alex changes in aws-actions.yaml, line by line, after the policies have said why
     'resources: ["*"]': 'resources: ["arn:aws:s3:::contoso-uploads", "arn:aws:s3:::contoso-uploads/*"]',
@@ -72,6 +74,7 @@ class Story:
         self._mend_the_refused_one()
         self._merge()
         self._deliver()
+        self._approve_the_change()
         self._approve_and_follow()
         self._end()
         self._repeat()
@@ -101,7 +104,11 @@ class Story:
             "Alex needs six kinds of access, and opens a pull request with the bodies that Microsoft published"
         )
         self._run("git", "switch", "--quiet", "--create", BRANCH)
-        shutil.copytree(starter("requests") / "examples", self._clone / "requests" / "platform")
+        requests = self._clone / "requests" / "platform"
+        shutil.copytree(starter("requests") / "examples", requests)
+        name, change = CHANGE
+        text = (requests / f"{name}.yaml").read_text("utf-8")
+        (requests / f"{name}.yaml").write_text(text.replace("INC1234567", change), "utf-8")
         self._commit("Access for the upload project", "alex")
         refused = self._pmgitops("check", "--base", "main", "--head", BRANCH, expect=1)
         self._show(refused)
@@ -122,21 +129,31 @@ class Story:
         self._show(self._pmgitops("check", "--base", "main", "--head", BRANCH), last=1)
 
     def _merge(self) -> None:
-        self._heading("The pull request shows what merging will do; a reviewer approves exactly that")
-        self._show(self._pmgitops("plan", "--base", "main", "--head", BRANCH))
+        self._heading("The pull request shows what merging will do, and whose ticket is not approved yet")
+        self._show(self._pmgitops("plan", "--base", "main", "--head", BRANCH, expect=5))
         self._run("git", "switch", "--quiet", "main")
         self._run("git", "merge", "--quiet", "--no-ff", "-m", "Merge: access for the upload project", BRANCH)
         self._run("git", "push", "--quiet")
 
     def _deliver(self) -> None:
-        self._heading("Merged: the reconciler delivers it, once, to the sandbox's Microsoft Graph")
+        self._heading("Merged all the same: five are delivered, each once; the sixth waits for its ticket")
+        self._show(self._pmgitops("apply", expect=5))
+        name, change = CHANGE
+        states = {request["name"]: request["state"] for request in self._json("status")}
+        _hold(states.pop(name) == "refused", f"the request on {change} is refused")
+        _hold(len(states) == SIX - 1 and set(states.values()) == {"submitted"}, f"five are submitted, not {states}")
+
+    def _approve_the_change(self) -> None:
+        _, change = CHANGE
+        self._heading(f"The manager approves {change} on the sandbox's page ({self._sandbox.url}/), and it passes")
+        self._click(f"tickets/{change}/approve")
         self._show(self._pmgitops("apply"))
         self._are("submitted")
 
     def _approve_and_follow(self) -> None:
-        self._heading(f"The manager approves (the sandbox has a page for that: {self._sandbox.url}/)")
+        self._heading("The manager approves the six requests on the same page")
         for request in self._control("GET", "requests")["requests"]:
-            self._control("POST", f"requests/{request['id']}/approve")
+            self._click(f"requests/{request['id']}/approve")
         self._control("POST", "advance", {"seconds": 60})
         self._show(self._pmgitops("apply"))
         self._show(self._pmgitops("status"))
@@ -159,17 +176,23 @@ class Story:
         _hold(sent == SIX, f"each of the six was sent once, not {sent} times")
 
     def _read_the_ticket(self) -> None:
-        self._heading("What the ticket INC1234567 was told (work notes of aws-policies)")
-        notes = [note["value"] for note in self._control("GET", "tickets/INC1234567")["journal"]]
-        ours = [note for note in notes if "Request: aws-policies " in note]
-        for note in ours:
+        name, change = CHANGE
+        self._heading(f"What {change} was told: an auditor finds it there")
+        ticket = self._control("GET", f"tickets/{change}")
+        notes = [note["value"] for note in ticket["journal"]]
+        for note in notes:
             click.echo("\n".join(f"    {line}" for line in note.splitlines()) + "\n")
-        told = [note.splitlines()[0].removeprefix("pmgitops: ") for note in ours]
+        files = [file["file_name"] for file in ticket["attachments"]]
+        for file in files:
+            click.echo(f"    attached: {file}")
+        told = [note.splitlines()[0].removeprefix("pmgitops: ") for note in notes]
         _hold(
             told[0].startswith("this ticket") and told[-1].startswith("this request is over"),
             f"the ticket was told all: {told}",
         )
         _hold(len(set(notes)) == len(notes), "no note stands twice")
+        _hold(len(set(files)) == len(files) == len(("linked", "closed-out")), f"the evidence is attached once: {files}")
+        self._show(self._pmgitops("ticket", "verify", name))
 
     # What the chapters are made of
 
@@ -205,6 +228,14 @@ class Story:
     def _are(self, state: str) -> None:
         states = {request["name"]: request["state"] for request in self._json("status")}
         _hold(len(states) == SIX and set(states.values()) == {state}, f"all six are {state}, not {states}")
+
+    def _click(self, button: str) -> None:
+        """A button of the sandbox's page."""
+        request = urllib.request.Request(  # noqa: S310  # loopback
+            f"{self._sandbox.url}/page/{button}", method="POST", headers={"Origin": self._sandbox.url}
+        )
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310  # loopback
+            pass
 
     def _control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The sandbox's own control route: what a manager, an administrator and the passing of time do in the world."""

@@ -222,11 +222,12 @@ class Whole:
         )
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": ["integer", "string"], "minimum": self.low, "maximum": self.high, "pattern": r"^[1-9]\d*$"}
+        pattern = r"^[1-9]\d*$" if self.low else r"^(0|[1-9]\d*)$"
+        return {"type": ["integer", "string"], "minimum": self.low, "maximum": self.high, "pattern": pattern}
 
     def check(self, value: object) -> int:
         """The number, or the refusal."""
-        if isinstance(value, str) and re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
+        if isinstance(value, str) and re.fullmatch(r"0|[1-9]\d{0,8}", value, re.ASCII):
             value = int(value)
         if type(value) is int and self.low <= value <= self.high:
             return value

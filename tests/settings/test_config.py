@@ -48,6 +48,7 @@ def test_every_field() -> None:
     ledger = config.ledger
     assert (ledger.ref, ledger.remote, ledger.lease) == ("refs/heads/access/ledger", "upstream", 120)
     assert config.limits.max_cancellations == 3
+    assert parse(b"apiVersion: pmgitops/v1\nlimits: {maxCancellations: 0}\n").limits.max_cancellations == 0
 
 
 def test_without_a_file_everything_has_a_default() -> None:
