@@ -30,9 +30,12 @@ $(VENV)/.dev: locks/dev.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.run
 	$(BIN)/pmgitops demo
 
+# Twice as many as processors: the fault laboratory waits more than it works.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
+
 ## make test    the tests: offline but for loopback
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 ## make lint    formatting, types, the arrows between modules, policies and the workflows
 lint: $(VENV)/.dev

@@ -155,12 +155,15 @@ class Instance:
 
     # The clients
 
-    def ours(self, auth: AuthBase | None = BASIC, *, secure: bool = False, **options: Any) -> ServiceNow:
+    def our_session(self, auth: AuthBase | None = BASIC, **options: Any) -> Session:
         session = self._stack.enter_context(
             Session(auth=auth, judge=judge, **{"pause": 0.001, "deadline": 5.0} | options)
         )
         session.verify = self.authority
-        return ServiceNow(self.secure_url if secure else self.url, session)
+        return session
+
+    def ours(self, auth: AuthBase | None = BASIC, *, secure: bool = False, **options: Any) -> ServiceNow:
+        return ServiceNow(self.secure_url if secure else self.url, self.our_session(auth, **options))
 
     def session(self, auth: AuthBase | None = BASIC) -> requests.Session:
         session = self._stack.enter_context(requests.Session())
