@@ -202,7 +202,7 @@ def test_json_of_plan_apply_and_status(world: World) -> None:
         *("alex-groups", "permissions-management", "submitted"),
         remote["id"],
     )
-    assert row["ticket"].keys() == {"number", "sysId", "state"}
+    assert row["ticket"].keys() == {"number", "sysId", "state", "recordState"}
     assert row["ticket"]["number"] == "INC1234567"
 
 
