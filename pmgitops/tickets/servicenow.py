@@ -98,6 +98,7 @@ class ServiceNow:
         self._journal_open: bool | None = None
         self._files_open: bool | None = None
         self._shown: dict[str, _Way] = {}
+        self._probed: dict[str, bool] = {}
         self._told: set[str] = set()
         self._users: dict[str, UserOrWhy] = {}
 
@@ -199,7 +200,7 @@ class ServiceNow:
         """
         way = self._shown.get(link.table)
         found, seen = (set[str](), 0) if way == "record" else self._journaled(link)
-        if seen:
+        if seen or (way is None and self._journal_shows(link.table)):
             way = self._shown[link.table] = "journal"
         elif way in {None, "record"}:
             text = self._displayed_notes(link)
@@ -209,6 +210,13 @@ class ServiceNow:
             elif way is None and link.sys_id in self._told:
                 way = self._shown[link.table] = "blind"  # there is a note for certain, and nothing shows it
         return Journal(frozenset(found), readable=way in {"journal", "record"})
+
+    def _journal_shows(self, table: str) -> bool:
+        """Whether the journal shows notes of any ticket of a class, so that one without any has none; asked once."""
+        if table not in self._probed:
+            query = f"name={_checked(_TABLE, table)}^element=work_notes"
+            self._probed[table] = bool(self._journal(query, limit=10, count=False)[0])
+        return self._probed[table]
 
     def _journaled(self, link: TicketLink) -> tuple[set[str], int]:
         """Our markers in the journal table, and how many entries were seen."""

@@ -1,29 +1,38 @@
-"""The ticket gate against a bare client that makes the same calls, with as many connections, in one run.
+"""The ticket gate, and the link, against a bare client that makes the same calls, with as many connections.
 
     python -m tests.bench.bench_tickets [--requests N]
 
 Half of the tickets are incidents, half approved changes; every request names its own. Connections are warm on both
-sides; the sandbox is a process of its own.
+sides; the sandbox is a process of its own. What the link takes besides its calls are the ledger's pushes.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import requests
 from requests.auth import HTTPBasicAuth
 
+from pmgitops.ledger.book import Book
+from pmgitops.ledger.git import GitLedger
 from pmgitops.model.request import Ticket
+from pmgitops.model.scalars import instant_text
+from pmgitops.model.ticket import TicketLink
 from pmgitops.settings import Config, parse
-from pmgitops.tickets import gate, inquiry
+from pmgitops.source import Repository
+from pmgitops.tickets import gate, inquiry, outbox
 from pmgitops.tickets.login import Session, judge
 from pmgitops.tickets.servicenow import ServiceNow
-from tests.bench.bench_apply import sandbox, say, told
+from pmgitops.wiring import clock
+from tests.bench.bench_apply import repository, sandbox, say, told
 
 ROUNDS = 3
 PARALLEL = 4
@@ -47,8 +56,50 @@ def main() -> None:
                     if turn:  # the first one warms up
                         for times, one in zip(took.values(), pair, strict=True):
                             times.append(one)
-    told(f"{given.requests} requests, each with a ticket of its own, {PARALLEL} connections", took)
-    say(f"  {len(calls)} calls: {len(calls) / given.requests:.2f} a request (bound: 4)")
+            told(f"{given.requests} requests, each with a ticket of its own, {PARALLEL} connections", took)
+            say(f"  {len(calls)} calls: {len(calls) / given.requests:.2f} a request (bound: 4)")
+            with tempfile.TemporaryDirectory(prefix="pmgitops-bench-") as folder:
+                linking(Path(folder) / "link", url, numbers, reader)
+
+
+def linking(folder: Path, url: str, numbers: list[str], reader: ServiceNow) -> None:
+    """The notes that a submission brings, and the file that the first of them names (bound: 3 calls a note)."""
+    book = Book(GitLedger(Repository(repository(folder, url, {"requests/README.md": ""}))), clock)
+    for number in numbers:
+        begun(book, number.lower(), reader.find(number)[0].link("S"))
+    book.push()
+    posts: list[float] = []
+    counter = outbox.Counter({"s": reader}, hands=PARALLEL)
+    calls = counted(url, lambda: posts.append(timed(lambda: outbox.deliver(book.load_open(), book, counter))))
+    log = requests.get(f"{url}/_control/log", timeout=60).json()["log"]
+    files = sum("/attachment" in entry["path"] for entry in log)
+    notes = sum(entry["method"] == "PATCH" for entry in log)
+    say(f"\nlinking {len(numbers)} requests, {PARALLEL} connections")
+    say(f"  {posts[0]:9.1f} ms, {posts[0] / len(calls):.2f} ms a call")
+    say(f"  {notes} notes: {(len(calls) - files) / notes:.2f} calls a note, each class asked about once (bound: 3)")
+    say(f"  {len(numbers)} files: {files / len(numbers):.2f} calls a file")
+
+
+def begun(book: Book, name: str, link: TicketLink) -> None:
+    """A request that was submitted under a ticket, as the reconciler writes it."""
+    book.write(
+        name,
+        "intended",
+        revision="4" * 64,
+        path=f"requests/team/{name}.yaml",
+        commit="c" * 40,
+        target="permissions-management",
+        payload={},
+        digest="d" * 64,
+        correlation=f"pmgitops:{name}@444444444444",
+        access="1 policy in AWS account 956987887735",
+        grants=[],
+        identity="alex@contoso.com",
+        owner="somebody",
+        until=instant_text(clock() + timedelta(minutes=1)),
+        ticket=link.as_json(),
+    )
+    book.write(name, "submitted", remoteId=f"id-of-{name}")
 
 
 def judged(numbers: list[str], config: Config, reader: ServiceNow) -> None:
@@ -92,7 +143,7 @@ class Bare:
 
 
 def furnished(url: str, count: int) -> list[str]:
-    """Tickets that pass; their numbers."""
+    """Tickets that pass; their numbers. Of each class, one has a note already, as on any instance that is in use."""
 
     def make(fields: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = requests.post(f"{url}/_control/tickets", json=fields, timeout=20).json()
@@ -111,6 +162,8 @@ def furnished(url: str, count: int) -> list[str]:
             row = {"approver": "alexmanager", "sysapproval": made["sys_id"], "state": "approved"}
             make({"class": "sysapproval_approver", **row})
         numbers.append(number)
+    for number in numbers[:2]:
+        requests.patch(f"{url}/_control/tickets/{number}", json={"work_notes": "seen"}, timeout=20).raise_for_status()
     return numbers
 
 
