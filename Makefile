@@ -35,7 +35,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 
 ## make test    the tests: offline but for loopback
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 ## make lint    formatting, types, the arrows between modules, policies and the workflows
 lint: $(VENV)/.dev
